@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What may be passed to a guest, and what is.
+
+use core::borrow::{
+    Borrow,
+    BorrowMut, //
+};
+
+use super::{
+    host::HostConfig,
+    id::{
+        Apid,
+        Apqn, //
+    },
+    mask::Mask256,
+    matrix::{
+        ApqnSet,
+        Matrix, //
+    },
+    quiesce::ResetReport,
+    table::{
+        AdapterRows,
+        ApqnTable, //
+    },
+};
+
+/// The queues that may be passed to a guest: bound to this driver, and left clean by the reset that
+/// came before.
+///
+/// A queue enters only by the report of a finished reset. It stays while a guest uses it, and leaves
+/// when the next reset of it begins or it is unbound.
+#[derive(Debug)]
+pub struct PassableTable<R> {
+    passable: ApqnTable<R>,
+}
+
+impl<R: BorrowMut<AdapterRows>> PassableTable<R> {
+    /// Makes a table of `rows` in which no queue may be passed.
+    pub fn new(rows: R) -> Self {
+        PassableTable {
+            passable: ApqnTable::new(rows),
+        }
+    }
+
+    /// Notes how the reset of a bound queue ended. Returns whether the table changed.
+    ///
+    /// The queue may be passed if [`ResetReport::is_clean`], and may not otherwise.
+    pub fn record(&mut self, report: &ResetReport) -> bool {
+        if report.is_clean() {
+            self.passable.insert(report.apqn())
+        } else {
+            self.passable.remove(report.apqn())
+        }
+    }
+
+    /// Notes that a queue was unbound, or that a reset of it begins. Returns whether the table
+    /// changed.
+    pub fn forget(&mut self, apqn: Apqn) -> bool {
+        self.passable.remove(apqn)
+    }
+}
+
+impl<R: Borrow<AdapterRows>> PassableTable<R> {
+    /// Tells whether a queue may be passed to a guest.
+    pub fn contains(&self, apqn: Apqn) -> bool {
+        self.passable.contains(apqn)
+    }
+
+    fn row(&self, apid: Apid) -> Mask256 {
+        self.passable.row(apid)
+    }
+}
+
+/// The masks for a guest's AP control block (APCB).
+///
+/// There are two ways to get one: [`GuestMatrix::filter`], and [`GuestMatrix::EMPTY`], which passes
+/// nothing. So every APQN in it was passable when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestMatrix {
+    apm: Mask256,
+    aqm: Mask256,
+    adm: Mask256,
+}
+
+impl GuestMatrix {
+    /// Nothing passed to the guest.
+    pub const EMPTY: GuestMatrix = GuestMatrix {
+        apm: Mask256::EMPTY,
+        aqm: Mask256::EMPTY,
+        adm: Mask256::EMPTY,
+    };
+
+    /// Filters what is assigned to a mediated device to what its guest may have.
+    ///
+    /// Adapters, usage domains and control domains that the host does not have are left out. Then
+    /// so is every adapter of which some queue with one of the remaining usage domains is not
+    /// passable: the control block holds adapters and domains, no single queues, and an adapter is
+    /// what is plugged and unplugged. Costs word operations over the assigned adapters.
+    pub fn filter<R: Borrow<AdapterRows>>(
+        assigned: &Matrix,
+        host: &HostConfig,
+        passable: &PassableTable<R>,
+    ) -> GuestMatrix {
+        let aqm = assigned.aqm() & host.aqm();
+        let mut apm = assigned.apm() & host.apm();
+
+        for bit in apm.iter() {
+            if !aqm.is_subset_of(passable.row(Apid::from_mask_bit(bit))) {
+                apm.clear(bit);
+            }
+        }
+
+        GuestMatrix {
+            apm,
+            aqm,
+            adm: assigned.adm() & host.adm(),
+        }
+    }
+
+    /// Returns the mask of adapters.
+    pub const fn apm(&self) -> Mask256 {
+        self.apm
+    }
+
+    /// Returns the mask of usage domains.
+    pub const fn aqm(&self) -> Mask256 {
+        self.aqm
+    }
+
+    /// Returns the mask of control domains.
+    pub const fn adm(&self) -> Mask256 {
+        self.adm
+    }
+
+    /// Tells whether the guest has a queue.
+    pub const fn contains(&self, apqn: Apqn) -> bool {
+        self.apm.test(apqn.apid.get()) && self.aqm.test(apqn.apqi.get())
+    }
+
+    /// Returns all APQNs of the guest.
+    pub const fn apqns(&self) -> ApqnSet {
+        ApqnSet::product(self.apm, self.aqm)
+    }
+
+    /// Returns the APQNs that `self` has and `other` has not.
+    ///
+    /// With the matrix before a change as `self` these are the queues withdrawn from the guest; the
+    /// other way round, the queues it got.
+    pub const fn apqns_not_in(&self, other: &GuestMatrix) -> ApqnSet {
+        self.apqns().minus_product(other.apm, other.aqm)
+    }
+}

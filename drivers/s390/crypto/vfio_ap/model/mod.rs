@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What adjunct processors (AP) are, without a kernel.
+//!
+//! The numbers, masks, sets and rules of the field as plain values: who may own which queue, what
+//! may be passed to a guest, what a response code means, and how the attributes spell all that.
+//! Nothing here talks to hardware, takes a lock, allocates or panics; only `core` is used. The same
+//! files are compiled into the kernel module and into the Cargo crate `tools/testing/vfio-ap-model`,
+//! where they are tested natively.
+//!
+//! Locking is the caller's: every type is an ordinary value, changed through `&mut`.
+
+pub mod aqic;
+pub mod guest;
+pub mod host;
+pub mod id;
+pub mod mask;
+pub mod matrix;
+pub mod ownership;
+pub mod quiesce;
+pub mod status;
+pub mod table;
+pub mod text;
+
+pub use self::{
+    aqic::{
+        AqicControl,
+        AqicRequest,
+        FunctionCode,
+        GisaOrigin,
+        Isc,
+        Nib,
+        PqapGr0,
+        UnknownFunctionCode, //
+    },
+    guest::{
+        GuestMatrix,
+        PassableTable, //
+    },
+    host::HostConfig,
+    id::{
+        Apid,
+        Apqi,
+        Apqn,
+        DomainId,
+        Limits,
+        OutOfRange, //
+    },
+    mask::Mask256,
+    matrix::{
+        ApqnSet,
+        Matrix, //
+    },
+    ownership::{
+        Conflict,
+        OwnershipTable, //
+    },
+    quiesce::{
+        EnableOutcome,
+        IrqDisable,
+        IrqDisableStep,
+        Quiesced,
+        Reset,
+        ResetOutcome,
+        ResetReport,
+        ResetStep, //
+    },
+    status::{
+        ResponseCode,
+        StatusWord,
+        UnknownResponseCode, //
+    },
+    table::{
+        AdapterRows,
+        ApqnTable, //
+    },
+    text::{
+        ConfigError,
+        NumberError,
+        Page, //
+    },
+};
