@@ -3,9 +3,62 @@
 //! The model floor of the vfio_ap driver, compiled natively to be tested.
 //!
 //! This crate has no code of its own: it is `drivers/s390/crypto/vfio_ap/model`, as the kernel
-//! module has it.
+//! module has it. The tests are in `tests/`, but for what the compiler itself must refuse:
+//!
+//! A guest's matrix comes from the filter only.
+//!
+//! ```compile_fail,E0451
+//! use vfio_ap_model::model::*;
+//! let guest = GuestMatrix { apm: Mask256::EMPTY, ..GuestMatrix::EMPTY };
+//! ```
+//!
+//! Nobody can make up the proof that hardware is quiesced, nor the report of a reset.
+//!
+//! ```compile_fail,E0451
+//! use vfio_ap_model::model::*;
+//! let proof = Quiesced { apqn: Limits::WITHOUT_APXA.apqn(0).unwrap() };
+//! ```
+//!
+//! ```compile_fail,E0451
+//! use vfio_ap_model::model::*;
+//! let apqn = Limits::WITHOUT_APXA.apqn(0).unwrap();
+//! let report = ResetReport { apqn, outcome: ResetOutcome::Completed };
+//! ```
+//!
+//! And it is good once.
+//!
+//! ```compile_fail,E0382
+//! use vfio_ap_model::model::*;
+//! fn use_up(proof: Quiesced) {}
+//! fn twice(proof: Quiesced) {
+//!     use_up(proof);
+//!     use_up(proof);
+//! }
+//! ```
+//!
+//! A usage domain is not a control domain, and neither is a bare number.
+//!
+//! ```compile_fail,E0308
+//! use vfio_ap_model::model::*;
+//! let usage = Limits::WITHOUT_APXA.apqi(1).unwrap();
+//! let changed = { Matrix::EMPTY }.assign_control_domain(usage);
+//! ```
+//!
+//! ```compile_fail,E0423
+//! use vfio_ap_model::model::*;
+//! let apid = Apid(255);
+//! ```
 
 #![no_std]
+// The kernel must not panic because of what a guest or a user does.
+#![deny(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 
 #[path = "../../../../drivers/s390/crypto/vfio_ap/model/mod.rs"]
 pub mod model;

@@ -111,7 +111,7 @@ impl IrqDisable {
     }
 
     /// Judges the status that AQIC left.
-    pub fn requested(&mut self, status: StatusWord) -> IrqDisableStep {
+    pub fn requested(&self, status: StatusWord) -> IrqDisableStep {
         match status.response() {
             // 07: they are disabled, or about to be. The I bit tells which.
             Ok(ResponseCode::Normal | ResponseCode::OtherwiseChanged) => IrqDisableStep::Poll,
@@ -122,7 +122,7 @@ impl IrqDisable {
     }
 
     /// Judges the status that TAPQ left.
-    pub fn polled(&mut self, status: StatusWord) -> IrqDisableStep {
+    pub fn polled(&self, status: StatusWord) -> IrqDisableStep {
         match status.response() {
             Ok(ResponseCode::Normal) if !status.irq_enabled() => self.quiesced(),
             Ok(ResponseCode::Normal) => IrqDisableStep::Poll,

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What may be passed to a guest.
+
+use proptest::{
+    collection::btree_set,
+    prelude::*, //
+};
+use vfio_ap_model::model::*;
+
+use super::common::*;
+
+fn passable(queues: &Pairs) -> PassableTable<Box<AdapterRows>> {
+    let mut table = PassableTable::new(rows());
+    for &(apid, apqi) in queues {
+        assert!(table.record(&report(apqn(apid, apqi), 0)));
+    }
+    table
+}
+
+#[test]
+fn an_adapter_is_passed_with_all_its_queues_or_not_at_all() {
+    // Queue 05.0002 is missing.
+    let table = passable(&[(4, 1), (4, 2), (5, 1)].into());
+    let assigned = matrix(&[4, 5].into(), &[1, 2].into(), &[2, 3].into());
+    let host = host(&[4, 5, 6].into(), &[1, 2].into(), &[1, 2].into());
+    let guest = GuestMatrix::filter(&assigned, &host, &table);
+
+    assert_eq!(guest.apm(), mask(&[4].into()));
+    assert_eq!(guest.aqm(), mask(&[1, 2].into()));
+    assert_eq!(guest.adm(), mask(&[2].into()));
+    assert!(guest.contains(apqn(4, 2)));
+    assert!(!guest.contains(apqn(5, 1)));
+}
+
+#[test]
+fn a_domain_that_the_host_lacks_costs_no_adapter() {
+    let table = passable(&[(4, 1)].into());
+    let assigned = matrix(&[4].into(), &[1, 2].into(), &[].into());
+    let host = host(&[4].into(), &[1].into(), &[].into());
+    let guest = GuestMatrix::filter(&assigned, &host, &table);
+
+    assert_eq!(pairs(&guest.apqns()), [(4, 1)].into());
+}
+
+#[test]
+fn adapters_without_domains_are_kept() {
+    let assigned = matrix(&[4, 5].into(), &[].into(), &[].into());
+    let host = host(&[4].into(), &[1].into(), &[].into());
+    let guest = GuestMatrix::filter(&assigned, &host, &passable(&Pairs::new()));
+
+    assert_eq!(guest.apm(), mask(&[4].into()));
+    assert!(guest.apqns().is_empty());
+}
+
+#[test]
+fn nothing_is_passed_without_qci() {
+    let all: Bits = (0..16).collect();
+    let table = passable(&product(&all, &all));
+    let assigned = matrix(&all, &all, &all);
+
+    assert_eq!(
+        GuestMatrix::filter(&assigned, &HostConfig::WITHOUT_QCI, &table),
+        GuestMatrix::EMPTY
+    );
+    assert_eq!(
+        HostConfig::from_qci(0, 0, 0, [0; 8], [0; 8], [0; 8]),
+        HostConfig::WITHOUT_QCI
+    );
+    assert_eq!(HostConfig::WITHOUT_QCI.limits(), &Limits::WITHOUT_APXA);
+}
+
+#[test]
+fn the_maxima_of_qci_count_only_with_apxa() {
+    let with = HostConfig::from_qci(0x4000_0000, 17, 85, [0; 8], [0; 8], [0; 8]);
+    let without = HostConfig::from_qci(0xbfff_ffff, 17, 85, [0; 8], [0; 8], [0; 8]);
+
+    assert!(with.apxa());
+    assert_eq!(with.limits(), &Limits::with_apxa(17, 85));
+    assert!(!without.apxa());
+    assert_eq!(without.limits(), &Limits::WITHOUT_APXA);
+}
+
+#[test]
+fn the_masks_of_qci_are_not_mixed_up() {
+    let host = HostConfig::from_qci(
+        0,
+        0,
+        0,
+        [1 << 31, 0, 0, 0, 0, 0, 0, 0],
+        [0, 1 << 31, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 1],
+    );
+
+    assert_eq!(host.apm(), mask(&[0].into()));
+    assert_eq!(host.aqm(), mask(&[32].into()));
+    assert_eq!(host.adm(), mask(&[255].into()));
+}
+
+#[test]
+fn a_queue_is_passable_from_a_clean_reset_until_the_next_or_its_removal() {
+    let queue = apqn(4, 0x47);
+    let mut table = PassableTable::new(rows());
+
+    assert!(!table.contains(queue));
+    // Deconfigured and checkstopped queues are passed as they are.
+    for code in [0x00, 0x03, 0x04] {
+        assert!(table.record(&report(queue, code)));
+        assert!(table.contains(queue));
+        assert!(!table.record(&report(queue, code)));
+        assert!(table.forget(queue));
+        assert!(!table.contains(queue));
+        assert!(!table.forget(queue));
+    }
+    for code in [0x01, 0x06, 0x42, 0x77] {
+        assert!(table.record(&report(queue, 0)));
+        assert!(table.record(&report(queue, code)), "{code:02x}");
+        assert!(!table.contains(queue), "{code:02x}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn filter_follows_the_rule(
+        (apids, apqis, domains) in (near_bits(), near_bits(), near_bits()),
+        (host_apids, host_apqis, host_domains) in (near_bits(), near_bits(), near_bits()),
+        missing in btree_set((60u8..68, 60u8..68), 0..6),
+    ) {
+        let all: Bits = (60..68).collect();
+        let queues = &product(&all, &all) - &missing;
+        let guest = GuestMatrix::filter(
+            &matrix(&apids, &apqis, &domains),
+            &host(&host_apids, &host_apqis, &host_domains),
+            &passable(&queues),
+        );
+
+        let expected_apqis = &apqis & &host_apqis;
+        let expected_apids: Bits = (&apids & &host_apids)
+            .into_iter()
+            .filter(|&apid| expected_apqis.iter().all(|&apqi| queues.contains(&(apid, apqi))))
+            .collect();
+        prop_assert_eq!(guest.apm(), mask(&expected_apids));
+        prop_assert_eq!(guest.aqm(), mask(&expected_apqis));
+        prop_assert_eq!(guest.adm(), mask(&(&domains & &host_domains)));
+        for (apid, apqi) in product(&all, &all) {
+            prop_assert_eq!(
+                guest.contains(apqn(apid, apqi)),
+                product(&expected_apids, &expected_apqis).contains(&(apid, apqi))
+            );
+        }
+    }
+
+    #[test]
+    fn no_guest_has_a_queue_that_is_not_passable(
+        (apids, apqis) in (bits(), bits()),
+        queues in btree_set(any::<(u8, u8)>(), 0..40),
+    ) {
+        let all: Bits = (0..=255).collect();
+        let table = passable(&queues);
+        let guest =
+            GuestMatrix::filter(&matrix(&apids, &apqis, &all), &host(&all, &all, &all), &table);
+
+        prop_assert!(guest.apqns().iter().all(|apqn| queues.contains(&pair(apqn))));
+        prop_assert!(pairs(&guest.apqns()).is_subset(&product(&apids, &apqis)));
+    }
+
+    #[test]
+    fn a_change_withdraws_and_adds_exactly_the_difference(
+        assigned in (near_bits(), near_bits()),
+        hosts in prop::array::uniform2((near_bits(), near_bits())),
+        missing in prop::array::uniform2(btree_set((60u8..68, 60u8..68), 0..4)),
+    ) {
+        let all: Bits = (60..68).collect();
+        let assigned = matrix(&assigned.0, &assigned.1, &all);
+        let [before, after] = [0, 1].map(|index| {
+            GuestMatrix::filter(
+                &assigned,
+                &host(&hosts[index].0, &hosts[index].1, &all),
+                &passable(&(&product(&all, &all) - &missing[index])),
+            )
+        });
+        let had: Pairs = product(&all, &all)
+            .into_iter()
+            .filter(|&(apid, apqi)| before.contains(apqn(apid, apqi)))
+            .collect();
+        let has: Pairs = product(&all, &all)
+            .into_iter()
+            .filter(|&(apid, apqi)| after.contains(apqn(apid, apqi)))
+            .collect();
+
+        prop_assert_eq!(pairs(&before.apqns()), had.clone());
+        prop_assert_eq!(pairs(&before.apqns_not_in(&after)), &had - &has);
+        prop_assert_eq!(pairs(&after.apqns_not_in(&before)), &has - &had);
+    }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The promises of the model, one file for each part of it.
+
+mod common;
+mod guests;
+mod hardware;
+mod ids;
+mod masks;
+mod matrices;
+mod texts;
