@@ -176,7 +176,8 @@ impl ApqnSet {
 
     /// Returns how many APQNs there are, 0 to 65536.
     pub fn count(&self) -> u32 {
-        self.rows().map(|(_, domains)| domains.count()).sum()
+        self.rows()
+            .fold(0, |count, (_, domains)| count.saturating_add(domains.count()))
     }
 
     fn row(&self, apid: Apid) -> Mask256 {

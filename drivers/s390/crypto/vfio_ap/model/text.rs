@@ -56,23 +56,20 @@ impl<'a> Page<'a> {
 
 impl Write for Page<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len.saturating_add(text.len());
-        let room = if !self.full && end < self.buffer.len() {
-            self.buffer.get_mut(self.len..end)
-        } else {
-            None
-        };
+        let rest = self.buffer.get_mut(self.len..).unwrap_or_default();
 
-        let Some(room) = room else {
-            self.full = true;
-            self.len = self.line;
-            return Err(fmt::Error);
-        };
-        room.copy_from_slice(text.as_bytes());
-        if let Some(newline) = text.rfind('\n') {
-            self.line = self.len + newline + 1;
+        match rest.split_at_mut_checked(text.len()) {
+            Some((room, [_, ..])) if !self.full => room.copy_from_slice(text.as_bytes()),
+            _ => {
+                self.full = true;
+                self.len = self.line;
+                return Err(fmt::Error);
+            }
         }
-        self.len = end;
+        if let Some(newline) = text.rfind('\n') {
+            self.line = self.len.saturating_add(newline).saturating_add(1);
+        }
+        self.len = self.len.saturating_add(text.len());
         Ok(())
     }
 }
