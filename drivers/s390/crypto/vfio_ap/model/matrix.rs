@@ -176,8 +176,9 @@ impl ApqnSet {
 
     /// Returns how many APQNs there are, 0 to 65536.
     pub fn count(&self) -> u32 {
-        self.rows()
-            .fold(0, |count, (_, domains)| count.saturating_add(domains.count()))
+        self.rows().fold(0, |count, (_, domains)| {
+            count.saturating_add(domains.count())
+        })
     }
 
     fn row(&self, apid: Apid) -> Mask256 {
