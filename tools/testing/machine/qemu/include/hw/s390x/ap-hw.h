@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Emulated adjunct processor (AP) hardware
+ *
+ * Adapters ("ap-adapter") and domains ("ap-domain") are devices on the AP bus.
+ * A queue ("ap-queue") exists for each adapter and each usage domain; an APQN
+ * names it: the adapter's APID in the left byte, the domain's APQI in the
+ * right one. The AP instructions (target/s390x/tcg/ap_helper.c) act on queues
+ * through the functions declared here.
+ *
+ * All state is protected by the big QEMU lock.
+ *
+ * What is published about the architecture is in Linux: arch/s390/include/
+ * asm/ap.h (instructions, status word, response codes), arch/s390/include/asm/
+ * kvm_host.h (GISA, GIB), drivers/s390/crypto/zcrypt_msgtype{6,50}.c
+ * (messages).
+ */
+#ifndef HW_S390X_AP_HW_H
+#define HW_S390X_AP_HW_H
+
+#include "hw/s390x/ap-device.h"
+#include "qemu/timer.h"
+#include "qom/object.h"
+
+#define AP_MAX_ADAPTERS 256
+#define AP_MAX_DOMAINS 256
+#define AP_MASK_WORDS 4
+/* Four bits of TAPQ's answer, in units of 4 KiB. */
+#define AP_MAX_MESSAGE (15 * 4096)
+
+/* Queue status word, bits 32-63 of GR1. */
+#define AP_STATUS_EMPTY 0x80000000u
+#define AP_STATUS_REPLIES 0x40000000u
+#define AP_STATUS_FULL 0x20000000u
+#define AP_STATUS_IRQ 0x01000000u
+#define AP_STATUS_RC(rc) ((uint32_t)(rc) << 16)
+#define AP_STATUS_GET_RC(status) (((status) >> 16) & 0xff)
+
+/* Response codes. */
+#define AP_RC_NORMAL 0x00
+#define AP_RC_NOT_AVAILABLE 0x01
+#define AP_RC_RESET_IN_PROGRESS 0x02
+#define AP_RC_DECONFIGURED 0x03
+#define AP_RC_CHECKSTOPPED 0x04
+#define AP_RC_BUSY 0x05
+#define AP_RC_INVALID_ADDRESS 0x06
+#define AP_RC_OTHERWISE_CHANGED 0x07
+#define AP_RC_INVALID_GISA 0x08
+#define AP_RC_QUEUE_FULL 0x10
+#define AP_RC_NO_REPLY 0x10
+#define AP_RC_NO_FIRST_PART 0x13
+#define AP_RC_MESSAGE_TOO_BIG 0x15
+#define AP_RC_NOT_INSTALLED 0x16
+
+/* Functions for which a response code can be forced. */
+typedef enum APFunction {
+    AP_FUNCTION_TAPQ,
+    AP_FUNCTION_RAPQ,
+    AP_FUNCTION_ZAPQ,
+    AP_FUNCTION_AQIC,
+    AP_FUNCTION_QACT,
+    AP_FUNCTION_NQAP,
+    AP_FUNCTION_DQAP,
+    AP_FUNCTION__MAX,
+} APFunction;
+
+typedef enum APMode {
+    AP_MODE_ACCELERATOR,
+    AP_MODE_CCA,
+    AP_MODE_EP11,
+    AP_MODE__MAX,
+} APMode;
+
+typedef enum APModel {
+    AP_MODEL_CEX4,
+    AP_MODEL_CEX5,
+    AP_MODEL_CEX6,
+    AP_MODEL_CEX7,
+    AP_MODEL_CEX8,
+    AP_MODEL__MAX,
+} APModel;
+
+/* What TAPQ calls the model. */
+#define AP_HARDWARE_TYPE(model) (10u + (model))
+
+/* Where a queue's interrupts go: what AQIC was given. */
+typedef struct APInterrupt {
+    /* Host absolute address of the notification-indicator byte. */
+    uint64_t nib;
+    /* Host absolute address of the GISA, 0: none, the interrupt is the host's */
+    uint64_t gisa;
+    uint8_t gisa_format;
+    uint8_t isc;
+    uint8_t gisc;
+} APInterrupt;
+
+/* A request on its way, or its reply. */
+typedef struct APMessage {
+    QTAILQ_ENTRY(APMessage) next;
+    uint64_t psmid;
+    /* The request, as far as it has come, or the reply. */
+    GByteArray *data;
+    /* What a complete request will be answered with when its time is up. */
+    GByteArray *reply;
+    /* How much of a reply DQAP has handed out already. */
+    size_t taken;
+    /* A request of which parts are still to come. */
+    bool partial;
+} APMessage;
+
+typedef QTAILQ_HEAD(APMessageList, APMessage) APMessageList;
+
+typedef struct APForcedResponse {
+    bool active;
+    uint8_t rc;
+    /* Calls left; 0: until it is taken back. */
+    uint64_t count;
+} APForcedResponse;
+
+#define TYPE_AP_ADAPTER "ap-adapter"
+OBJECT_DECLARE_SIMPLE_TYPE(APAdapter, AP_ADAPTER)
+
+#define TYPE_AP_DOMAIN "ap-domain"
+OBJECT_DECLARE_SIMPLE_TYPE(APDomain, AP_DOMAIN)
+
+#define TYPE_AP_QUEUE "ap-queue"
+OBJECT_DECLARE_SIMPLE_TYPE(APQueue, AP_QUEUE)
+
+/* Delays of a queue, in milliseconds of the machine's clock. */
+typedef struct APDelays {
+    /* From RAPQ or ZAPQ until the queue has left the reset. */
+    uint32_t reset;
+    /* From the start of a request's processing to its reply. */
+    uint32_t reply;
+    /* From AQIC until interrupts are enabled or disabled. */
+    uint32_t irq;
+} APDelays;
+
+struct APAdapter {
+    APDevice parent_obj;
+
+    uint32_t apid;
+    int model;
+    int mode;
+    uint8_t queue_depth;
+    bool configured;
+    bool checkstopped;
+    APDelays delays;
+    APQueue *queue[AP_MAX_DOMAINS];
+};
+
+struct APDomain {
+    APDevice parent_obj;
+
+    uint32_t domain;
+    bool usage;
+    bool control;
+};
+
+struct APQueue {
+    Object parent_obj;
+
+    APAdapter *adapter;
+    uint8_t apqi;
+    APDelays delays;
+    APForcedResponse forced[AP_FUNCTION__MAX];
+
+    /* Requests, oldest first, and the replies to those that are done. */
+    APMessageList requests;
+    APMessageList replies;
+    unsigned int nr_requests;
+    unsigned int nr_replies;
+    QEMUTimer reply_timer;
+
+    bool in_reset;
+    QEMUTimer reset_timer;
+
+    bool irq_enabled;
+    /* AQIC's change is on its way: to "on" or to "off". */
+    bool irq_changing;
+    bool irq_target;
+    APInterrupt irq;
+    QEMUTimer irq_timer;
+
+    uint64_t request_count;
+    uint64_t interrupt_count;
+    uint64_t reset_count;
+};
+
+/* ap-hw.c: the machine's AP configuration, and its interrupts */
+
+/* Called by the AP bridge, see ap-bridge.c. */
+void ap_hw_bridge_class_init(ObjectClass *oc);
+Object *ap_hw_bridge(void);
+
+/* Highest APID and domain that the machine could have (NA and ND of QCI). */
+unsigned int ap_hw_max_apid(void);
+unsigned int ap_hw_max_domain(void);
+
+bool ap_hw_add_adapter(APAdapter *adapter, Error **errp);
+void ap_hw_remove_adapter(APAdapter *adapter);
+bool ap_hw_add_domain(APDomain *domain, Error **errp);
+void ap_hw_remove_domain(APDomain *domain);
+/* The usage or control attribute of a domain on the bus has changed. */
+void ap_hw_domain_changed(APDomain *domain);
+/* Tell the host that its AP configuration changed (channel report). */
+void ap_hw_config_changed(void);
+
+APQueue *ap_hw_queue(unsigned int apid, unsigned int apqi);
+bool ap_hw_is_usage_domain(unsigned int domain);
+bool ap_hw_is_control_domain(unsigned int domain);
+/* Masks of QCI; bit 0 is the leftmost. */
+void ap_hw_masks(uint64_t apm[AP_MASK_WORDS], uint64_t aqm[AP_MASK_WORDS],
+                 uint64_t adm[AP_MASK_WORDS]);
+
+/* Is [addr, addr + size) memory that the channel subsystem may write? */
+bool ap_hw_storage_ok(uint64_t addr, size_t size);
+/* Set the indicator, and make the interruption pending. */
+void ap_hw_interrupt(const APInterrupt *irq);
+
+/* CHSC: set guest information block. Returns CHSC's response code. */
+uint16_t ap_hw_chsc_sgib(const uint8_t *request, uint16_t len);
+/* Size of SGIB's request block in which there is information. */
+#define AP_CHSC_SGIB_LEN 32
+
+/* CHSC: store event information, notification type 0; 0 if there was one. */
+int ap_hw_sei_nt0_get_event(void *response);
+int ap_hw_sei_nt0_have_event(void);
+
+/* Delays have an upper limit, so that no reset lasts for ever. */
+bool ap_delay_valid(const char *name, uint32_t value, Error **errp);
+
+/* ap-queue.c: one queue. Functions of the instructions return the status. */
+APQueue *ap_queue_new(APAdapter *adapter, uint8_t apqi);
+/* Back to what it was at power-on: no messages, no interrupts, no reset. */
+void ap_queue_clear(APQueue *queue);
+
+/*
+ * Does anything but the queue's state as such decide the answer? @status is
+ * what the function has to answer then. To be called once per instruction.
+ */
+bool ap_queue_refuses(APQueue *queue, APFunction function, uint32_t *status);
+uint32_t ap_queue_status(const APQueue *queue, uint8_t rc);
+uint32_t ap_queue_tapq(APQueue *queue, bool facilities, uint64_t *info);
+uint32_t ap_queue_reset(APQueue *queue, APFunction function);
+uint32_t ap_queue_aqic(APQueue *queue, bool enable, const APInterrupt *irq);
+uint32_t ap_queue_qact(APQueue *queue, uint64_t request, uint64_t *info);
+
+/* The longest request that the queue takes. */
+size_t ap_queue_max_message(const APQueue *queue);
+/* The request with this PSMID of which parts are still to come, or NULL. */
+APMessage *ap_queue_partial(APQueue *queue, uint64_t psmid);
+bool ap_queue_full(const APQueue *queue);
+/* Add a (part of a) request; the caller has checked that it fits. */
+APMessage *ap_queue_add_part(APQueue *queue, APMessage *message,
+                             uint64_t psmid, const uint8_t *data, size_t len);
+void ap_queue_drop(APQueue *queue, APMessage *message);
+/*
+ * The request whose data is @request will be answered with @reply, in time;
+ * unless a reset has taken it away since.
+ */
+void ap_queue_submit(APQueue *queue, GByteArray *request, GByteArray *reply);
+/* The oldest reply, or NULL. */
+APMessage *ap_queue_first_reply(APQueue *queue);
+void ap_queue_remove_reply(APQueue *queue, APMessage *message);
+
+/* ap-message.c: what the adapters compute. */
+typedef struct APMessageContext {
+    APMode mode;
+    APModel model;
+    uint8_t apid;
+    uint8_t apqi;
+    /* Domains that a control request may name, bit 0 is the leftmost. */
+    uint64_t adm[AP_MASK_WORDS];
+} APMessageContext;
+
+/*
+ * Compute the reply to a request. Needs no lock; @request is whatever a guest
+ * made it. The reply is never longer than AP_MAX_MESSAGE.
+ */
+GByteArray *ap_message_process(const APMessageContext *context,
+                               const uint8_t *request, size_t len);
+
+static inline bool ap_mask_test(const uint64_t mask[AP_MASK_WORDS],
+                                unsigned int nr)
+{
+    return mask[nr / 64] & (1ull << (63 - nr % 64));
+}
+
+static inline void ap_mask_set(uint64_t mask[AP_MASK_WORDS], unsigned int nr)
+{
+    mask[nr / 64] |= 1ull << (63 - nr % 64);
+}
+
+#endif
