@@ -1,0 +1,1081 @@
+/*
+ * Interpretive execution (SIE) for TCG
+ *
+ * START INTERPRETIVE EXECUTION makes a CPU run a guest: the CPU's registers
+ * get the guest's values from the state description (struct kvm_s390_sie_block
+ * in Linux' arch/s390/include/asm/kvm_host_types.h names its fields), and every
+ * guest absolute address is translated once more, by the host's primary
+ * address space. The guest runs until an interception, a host interruption or
+ * a host translation exception puts the host's values back.
+ *
+ * Rules that the rest of the target relies on:
+ * - While env->sie.active is set, CPUS390XState holds the guest's registers,
+ *   but for the clock comparator and the CPU timer, which stay the host's.
+ * - The TLB is flushed at entry and at exit, so its entries are of one side
+ *   only, and translation blocks of the two sides differ by FLAG_MASK_SIE.
+ * - State is exchanged only where CPUS390XState is complete: in helpers after
+ *   cpu_restore_state(), or in the main loop (do_interrupt, exec_interrupt).
+ *   A fault inside a helper therefore only records PGM_SIE_HOST_FAULT.
+ * - An interception leaves the host's PSW behind the SIE instruction, all else
+ *   at the SIE instruction.
+ *
+ * Copyright (c) 2026 the vfio-ap project
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/log.h"
+#include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "qemu/atomic.h"
+#include "cpu.h"
+#include "s390x-internal.h"
+#include "tcg_s390x.h"
+#include "sie.h"
+#include "exec/helper-proto.h"
+#include "exec/exec-all.h"
+#include "exec/cputlb.h"
+#include "exec/address-spaces.h"
+#include "hw/core/cpu.h"
+#include "hw/s390x/tod.h"
+#include "hw/s390x/s390_flic.h"
+#include "s390-tod.h"
+#include "tcg/tcg.h"
+
+/* The state description: offsets of what is used here */
+enum {
+    SIE_CPUFLAGS    = 0x000,
+    SIE_PREFIX      = 0x004,
+    SIE_CPUTM       = 0x028,
+    SIE_CKC         = 0x030,
+    SIE_EPOCH       = 0x038,
+    SIE_LCTL        = 0x044,
+    SIE_ICTL        = 0x048,
+    SIE_ECA         = 0x04c,
+    SIE_ICPTCODE    = 0x050,
+    SIE_ICPTSTATUS  = 0x051,
+    SIE_IPA         = 0x056,
+    SIE_IPB         = 0x058,
+    SIE_TODPR       = 0x06c,
+    SIE_GD          = 0x070,
+    SIE_MSO         = 0x080,
+    SIE_MSL         = 0x088,
+    SIE_GPSW_MASK   = 0x090,
+    SIE_GPSW_ADDR   = 0x098,
+    SIE_GG14        = 0x0a0,
+    SIE_GG15        = 0x0a8,
+    SIE_PGMILC      = 0x0cc,
+    SIE_IPRCC       = 0x0ce,
+    SIE_DXC         = 0x0d0,
+    SIE_PERC        = 0x0d6,
+    SIE_PERADDR     = 0x0d8,
+    SIE_EAI         = 0x0e0,
+    SIE_TECMC       = 0x0e8,
+    SIE_CRYCBD      = 0x0fc,
+    SIE_GCR         = 0x100,
+    SIE_GBEA        = 0x180,
+    SIE_FAC         = 0x1a0,
+    SIE_PP          = 0x1de,
+    SIE_BLOCK_SIZE  = 0x200,
+};
+
+#define CPUFLAGS_STOP_INT       0x04000000u
+#define CPUFLAGS_IO_INT         0x02000000u
+#define CPUFLAGS_EXT_INT        0x01000000u
+
+#define ICTL_OPEREXC            0x80000000u
+#define ICTL_PINT               0x20000000u
+#define ICTL_LPSW               0x00400000u
+#define ICTL_STCTL              0x00040000u
+#define ICTL_ISKE               0x00004000u
+#define ICTL_SSKE               0x00002000u
+#define ICTL_RRBE               0x00001000u
+
+#define ECA_AIV                 0x00200000u
+#define ECA_APIE                0x00000008u
+
+#define ICPTSTATUS_EXECUTE      0x01
+#define ICPTSTATUS_ILEN_SHIFT   4
+
+#define GISA_SIZE               32
+#define GISA_IPM                4       /* byte offset, both formats */
+#define GD_ORIGIN_MASK          0xfffffff0u
+
+#define CRYCB_FORMAT_MASK       3u
+#define CRYCB_FORMAT_2          3u
+/*
+ * APCB origins in the CRYCB: three doublewords, of which 64, 16 and 16 bits
+ * count; three times 256 bits
+ */
+#define CRYCB_APCB0             0x00
+#define CRYCB_APCB1             0x80
+#define CRYCB_SIZE              0x100
+
+#define SIE_INSN_LEN            4
+
+/*
+ * Storage of the host by absolute address. RAM of the machine never goes away,
+ * so that the pointer stays good while the guest runs.
+ */
+static uint8_t *host_ram(hwaddr addr, hwaddr size)
+{
+    hwaddr xlat, len = size;
+    MemoryRegion *mr;
+
+    RCU_READ_LOCK_GUARD();
+    mr = address_space_translate(&address_space_memory, addr, &xlat, &len,
+                                 true, MEMTXATTRS_UNSPECIFIED);
+    if (len < size || !memory_region_is_ram(mr) ||
+        memory_region_is_rom(mr)) {
+        return NULL;
+    }
+    return (uint8_t *)memory_region_get_ram_ptr(mr) + xlat;
+}
+
+/* Another CPU changes these at any time. */
+static uint32_t sie_cpuflags(CPUS390XState *env)
+{
+    return be32_to_cpu(qatomic_read((uint32_t *)(env->sie.block +
+                                                 SIE_CPUFLAGS)));
+}
+
+static uint32_t sie_ictl(CPUS390XState *env)
+{
+    return ldl_be_p(env->sie.block + SIE_ICTL);
+}
+
+/*
+ * Translation
+ */
+
+/**
+ * s390_sie_host_translate: translate a guest absolute address to a host
+ * absolute one, by the host's tables and controls.
+ * @rw: an MMUAccessType
+ * @flags: the host's protection is taken off these PAGE_* bits
+ *
+ * Returns 0, PGM_ADDRESSING (beyond the guest's storage limit), or
+ * PGM_SIE_HOST_FAULT with the fault recorded.
+ */
+int s390_sie_host_translate(CPUS390XState *env, uint64_t gaddr, int rw,
+                            uint64_t *addr, int *flags)
+{
+    S390SIEState *sie = &env->sie;
+    const uint64_t guest_cr0 = env->cregs[0];
+    const uint64_t guest_cr1 = env->cregs[1];
+    const uint64_t guest_mask = env->psw.mask;
+    const uint64_t guest_psa = env->psa;
+    target_ulong raddr;
+    uint64_t tec = 0;
+    int host_flags, exc;
+
+    if (gaddr > sie->msl || gaddr + sie->mso < gaddr) {
+        return PGM_ADDRESSING;
+    }
+
+    /* Low-address protection is about the host's logical addresses only. */
+    sie->active = false;
+    env->cregs[0] = sie->host_cregs[0] & ~CR0_LOWPROT;
+    env->cregs[1] = sie->host_cregs[1];
+    env->psw.mask = (sie->host_psw.mask & ~PSW_MASK_ASC) | PSW_MASK_DAT |
+                    PSW_ASC_PRIMARY;
+    env->psa = sie->host_psa;
+
+    exc = mmu_translate(env, gaddr + sie->mso, rw, PSW_ASC_PRIMARY, &raddr,
+                        &host_flags, &tec);
+
+    env->psa = guest_psa;
+    env->psw.mask = guest_mask;
+    env->cregs[1] = guest_cr1;
+    env->cregs[0] = guest_cr0;
+    sie->active = true;
+
+    if (exc) {
+        sie->fault_code = exc;
+        sie->fault_tec = tec;
+        return PGM_SIE_HOST_FAULT;
+    }
+    *addr = raddr | (gaddr & ~TARGET_PAGE_MASK);
+    *flags &= host_flags | ~(PAGE_READ | PAGE_WRITE | PAGE_EXEC);
+    return 0;
+}
+
+/**
+ * s390_sie_guest_abs: the host absolute address of a guest absolute one, for
+ * helpers that work on absolute storage. Does not return on a fault.
+ */
+uint64_t s390_sie_guest_abs(CPUS390XState *env, uint64_t gaddr, int rw,
+                            uintptr_t ra)
+{
+    int flags = PAGE_READ | PAGE_WRITE | PAGE_EXEC;
+    uint64_t addr;
+    int exc;
+
+    exc = s390_sie_host_translate(env, gaddr, rw, &addr, &flags);
+    if (exc) {
+        tcg_s390_program_interrupt(env, exc, ra);
+    }
+    return addr;
+}
+
+/**
+ * s390_sie_lowcore: the host absolute address of the guest's lowcore, of which
+ * only the first page is contiguous. All that the CPU itself stores at an
+ * interruption is there.
+ */
+uint64_t s390_sie_lowcore(CPUS390XState *env, uintptr_t ra)
+{
+    return s390_sie_guest_abs(env, env->psa, MMU_DATA_STORE, ra);
+}
+
+static void sie_flush_work(CPUState *cs, run_on_cpu_data unused)
+{
+    if (cpu_env(cs)->sie.active) {
+        tlb_flush(cs);
+    }
+}
+
+/**
+ * s390_sie_flush_others: the host invalidated a page of its own; what was
+ * derived from it for a guest is cached under the guest's addresses.
+ *
+ * To be called before a synced flush of all CPUs, which waits for this one. A
+ * CPU that enters SIE after the look at its state flushes anyway, and reads the
+ * tables later than the invalidation.
+ */
+void s390_sie_flush_others(CPUS390XState *env)
+{
+    CPUState *other, *self = env_cpu(env);
+
+    smp_mb();
+    CPU_FOREACH(other) {
+        if (other != self && qatomic_read(&cpu_env(other)->sie.active)) {
+            async_run_on_cpu(other, sie_flush_work, RUN_ON_CPU_NULL);
+        }
+    }
+}
+
+/*
+ * The guest's clock and timers
+ */
+
+static uint64_t host_tod(void)
+{
+    S390TODState *td = s390_get_todstate();
+    S390TOD tod;
+
+    S390_TOD_GET_CLASS(td)->get(td, &tod, &error_abort);
+    return tod.low;
+}
+
+uint64_t s390_sie_tod(CPUS390XState *env, uint64_t tod)
+{
+    return tod + env->sie.epoch;
+}
+
+uint64_t s390_sie_stpt(CPUS390XState *env)
+{
+    int64_t elapsed = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) -
+                      env->sie.cputm_start;
+
+    return env->sie.cputm - time2tod(elapsed);
+}
+
+static bool sie_ckc_pending(CPUS390XState *env)
+{
+    return s390_sie_tod(env, host_tod()) > env->sie.ckc;
+}
+
+static bool sie_cputm_pending(CPUS390XState *env)
+{
+    return (int64_t)s390_sie_stpt(env) < 0;
+}
+
+static void sie_timer_expired(void *opaque)
+{
+    cpu_interrupt(opaque, CPU_INTERRUPT_HARD);
+}
+
+/*
+ * Wake up for whichever of clock comparator and CPU timer comes first; what
+ * has come already is looked at at once.
+ */
+static void sie_set_timer(CPUS390XState *env)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    int64_t when = INT64_MAX;
+    uint64_t tod = s390_sie_tod(env, host_tod());
+    int64_t left = s390_sie_stpt(env);
+
+    if (env->sie.ckc != UINT64_MAX) {
+        uint64_t delta = env->sie.ckc > tod ? env->sie.ckc - tod : 0;
+
+        /* beyond 100 years: never, and no overflow */
+        if (delta < (1ull << 62)) {
+            when = now + tod2time(delta) + 1;
+        }
+    }
+    if (left < (1ll << 62)) {
+        when = MIN(when, left < 0 ? now : now + (int64_t)tod2time(left) + 1);
+    }
+
+    if (!env->sie_timer) {
+        env->sie_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, sie_timer_expired,
+                                      env_cpu(env));
+    }
+    if (when == INT64_MAX) {
+        timer_del(env->sie_timer);
+    } else {
+        timer_mod(env->sie_timer, when);
+    }
+}
+
+void s390_sie_spt(CPUS390XState *env, uint64_t value)
+{
+    env->sie.cputm = value;
+    env->sie.cputm_start = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    sie_set_timer(env);
+}
+
+void s390_sie_sckc(CPUS390XState *env, uint64_t value)
+{
+    env->sie.ckc = value;
+    sie_set_timer(env);
+}
+
+/*
+ * Entry and exit
+ */
+
+static void sie_per_changed(CPUS390XState *env, uint64_t old_mask)
+{
+    /* With PER on both sides only the ranges in CR10 and CR11 differ. */
+    if (old_mask & env->psw.mask & PSW_MASK_PER) {
+        s390_cpu_recompute_watchpoints(env_cpu(env));
+    }
+}
+
+/*
+ * Give the CPU back to the host, with the PSW at the SIE instruction or
+ * @advance bytes behind.
+ */
+static void sie_leave(CPUS390XState *env, int advance)
+{
+    S390SIEState *sie = &env->sie;
+    uint8_t *block = sie->block;
+    const uint64_t guest_mask = env->psw.mask;
+    int i;
+
+    stq_be_p(block + SIE_GPSW_MASK, s390_cpu_get_psw_mask(env));
+    stq_be_p(block + SIE_GPSW_ADDR, env->psw.addr);
+    stq_be_p(block + SIE_GG14, env->regs[14]);
+    stq_be_p(block + SIE_GG15, env->regs[15]);
+    for (i = 0; i < 16; i++) {
+        stq_be_p(block + SIE_GCR + i * 8, env->cregs[i]);
+    }
+    stq_be_p(block + SIE_CPUTM, s390_sie_stpt(env));
+    stq_be_p(block + SIE_CKC, sie->ckc);
+    stl_be_p(block + SIE_TODPR, env->todpr);
+    stq_be_p(block + SIE_GBEA, env->gbea);
+    stq_be_p(block + SIE_PP, env->pp);
+
+    timer_del(env->sie_timer);
+    qatomic_set(&sie->active, false);
+    sie->pending_icpt = 0;
+    env->ex_value = 0;
+
+    env->regs[14] = sie->host_gr14;
+    env->regs[15] = sie->host_gr15;
+    memcpy(env->cregs, sie->host_cregs, sizeof(env->cregs));
+    env->psa = sie->host_psa;
+    env->gbea = sie->host_gbea;
+    env->pp = sie->host_pp;
+    env->todpr = sie->host_todpr;
+    s390_cpu_set_psw(env, sie->host_psw.mask, sie->host_psw.addr + advance);
+    sie_per_changed(env, guest_mask);
+    tlb_flush(env_cpu(env));
+}
+
+static void sie_intercept(CPUS390XState *env, uint8_t code)
+{
+    stb_p(env->sie.block + SIE_ICPTCODE, code);
+    stb_p(env->sie.block + SIE_ICPTSTATUS, 0);
+    sie_leave(env, SIE_INSN_LEN);
+}
+
+/*
+ * Intercept with the instruction's text: @insn is left aligned and zero
+ * padded, @ilen the length of the EXECUTE if it is an EXECUTE's target.
+ */
+static void sie_intercept_text(CPUS390XState *env, uint8_t code, uint64_t insn,
+                               bool execute, int ilen)
+{
+    uint8_t *block = env->sie.block;
+
+    stb_p(block + SIE_ICPTCODE, code);
+    stb_p(block + SIE_ICPTSTATUS,
+          execute ? ICPTSTATUS_EXECUTE | ilen << ICPTSTATUS_ILEN_SHIFT : 0);
+    stw_be_p(block + SIE_IPA, insn >> 48);
+    stl_be_p(block + SIE_IPB, insn >> 16);
+    env->psw.addr = wrap_address(env, env->psw.addr + ilen);
+    sie_leave(env, SIE_INSN_LEN);
+}
+
+/* The bits of the IPM, leftmost is ISC 0, that the guest can take now. */
+static uint8_t sie_gisa_deliverable(CPUS390XState *env)
+{
+    if (!env->sie.gisa || !(env->psw.mask & PSW_MASK_IO)) {
+        return 0;
+    }
+    return qatomic_read(env->sie.gisa + GISA_IPM) & (env->cregs[6] >> 24);
+}
+
+/* Is anything pending that depends on what the guest is enabled for? */
+static bool sie_pending(CPUS390XState *env)
+{
+    if (sie_cpuflags(env) & (CPUFLAGS_STOP_INT | CPUFLAGS_IO_INT |
+                             CPUFLAGS_EXT_INT)) {
+        return true;
+    }
+    if (env->sie.gisa && qatomic_read(env->sie.gisa + GISA_IPM)) {
+        return true;
+    }
+    return sie_ckc_pending(env) || sie_cputm_pending(env);
+}
+
+/*
+ * The guest's clock comparator or CPU timer is due and the guest is enabled
+ * for it. The host injects these itself once interpretation ended.
+ */
+static bool sie_timer_due(CPUS390XState *env)
+{
+    if (!(env->psw.mask & PSW_MASK_EXT)) {
+        return false;
+    }
+    return ((env->cregs[0] & CR0_CKC_SC) && sie_ckc_pending(env)) ||
+           ((env->cregs[0] & CR0_CPU_TIMER_SC) && sie_cputm_pending(env));
+}
+
+/*
+ * Take an interception that a request in the state description, or a timer,
+ * asks for. Returns whether interpretation ended.
+ */
+static bool sie_take_request(CPUS390XState *env)
+{
+    uint32_t flags = sie_cpuflags(env);
+
+    if (flags & CPUFLAGS_STOP_INT) {
+        sie_intercept(env, SIE_ICPT_STOP);
+        return true;
+    }
+    if ((flags & CPUFLAGS_EXT_INT) && (env->psw.mask & PSW_MASK_EXT)) {
+        sie_intercept(env, SIE_ICPT_EXTREQ);
+        return true;
+    }
+    if ((flags & CPUFLAGS_IO_INT) && (env->psw.mask & PSW_MASK_IO)) {
+        sie_intercept(env, SIE_ICPT_IOREQ);
+        return true;
+    }
+    if (sie_timer_due(env)) {
+        sie_leave(env, SIE_INSN_LEN);
+        return true;
+    }
+    return false;
+}
+
+/* The host's part of the translation failed: it gets the interruption. */
+static void sie_host_fault(CPUS390XState *env)
+{
+    const int code = env->sie.fault_code;
+    const uint64_t tec = env->sie.fault_tec;
+
+    sie_leave(env, 0);
+    env->tlb_fill_exc = code;
+    env->tlb_fill_tec = tec;
+    env->int_pgm_ilen = SIE_INSN_LEN;
+    env_cpu(env)->exception_index = -1;
+    trigger_pgm_exception(env, code);
+}
+
+/* Can an interruption be stored? If not, the host has been told. */
+static bool sie_prefix_accessible(CPUS390XState *env)
+{
+    int flags = PAGE_READ | PAGE_WRITE | PAGE_EXEC;
+    uint64_t addr;
+    int exc;
+
+    exc = s390_sie_host_translate(env, env->psa, MMU_DATA_STORE, &addr,
+                                  &flags);
+    if (!exc) {
+        return true;
+    }
+    if (exc == PGM_ADDRESSING) {
+        env->sie.fault_code = PGM_ADDRESSING;
+        env->sie.fault_tec = 0;
+    }
+    sie_host_fault(env);
+    return false;
+}
+
+/*
+ * Deliver the most urgent adapter interruption of the GISA. Returns whether
+ * anything happened.
+ */
+static bool sie_deliver_gisa(CPUS390XState *env)
+{
+    uint8_t deliverable = sie_gisa_deliverable(env);
+    uint64_t mask, addr;
+    LowCore *lowcore;
+    uint8_t bit;
+    int isc;
+
+    if (!deliverable) {
+        return false;
+    }
+    if (!sie_prefix_accessible(env)) {
+        return true;
+    }
+
+    isc = clz32((uint32_t)deliverable << 24);
+    bit = 0x80 >> isc;
+    if (!(qatomic_fetch_and(env->sie.gisa + GISA_IPM, (uint8_t)~bit) & bit)) {
+        /* another CPU of the guest was faster */
+        return false;
+    }
+
+    lowcore = cpu_map_lowcore(env);
+    lowcore->subchannel_id = 0;
+    lowcore->subchannel_nr = 0;
+    lowcore->io_int_parm = 0;
+    lowcore->io_int_word = cpu_to_be32(0x80000000u | isc << 27);
+    lowcore->io_old_psw.mask = cpu_to_be64(s390_cpu_get_psw_mask(env));
+    lowcore->io_old_psw.addr = cpu_to_be64(env->psw.addr);
+    mask = be64_to_cpu(lowcore->io_new_psw.mask);
+    addr = be64_to_cpu(lowcore->io_new_psw.addr);
+    cpu_unmap_lowcore(env, lowcore);
+
+    env->sie.pending_icpt = 0;
+    s390_cpu_set_psw(env, mask, addr);
+    s390_sie_interruption_done(env_cpu(env));
+    return true;
+}
+
+void HELPER(sie)(CPUS390XState *env, uint64_t addr)
+{
+    S390SIEState *sie = &env->sie;
+    CPUState *cs = env_cpu(env);
+    const uintptr_t ra = GETPC();
+    const uint64_t host_mask = env->psw.mask;
+    uint8_t *block;
+    uint32_t gd;
+    int i;
+
+    if (addr & (SIE_BLOCK_SIZE - 1)) {
+        tcg_s390_program_interrupt(env, PGM_SPECIFICATION, ra);
+    }
+    block = host_ram(mmu_real2abs(env, addr), SIE_BLOCK_SIZE);
+    if (!block) {
+        tcg_s390_program_interrupt(env, PGM_ADDRESSING, ra);
+    }
+
+    cpu_restore_state(cs, ra);
+
+    sie->block = block;
+    sie->host_psw.mask = s390_cpu_get_psw_mask(env);
+    sie->host_psw.addr = env->psw.addr;
+    memcpy(sie->host_cregs, env->cregs, sizeof(env->cregs));
+    sie->host_psa = env->psa;
+    sie->host_gbea = env->gbea;
+    sie->host_pp = env->pp;
+    sie->host_todpr = env->todpr;
+    sie->host_gr14 = env->regs[14];
+    sie->host_gr15 = env->regs[15];
+
+    sie->pending_icpt = 0;
+    sie->mso = ldq_be_p(block + SIE_MSO);
+    sie->msl = ldq_be_p(block + SIE_MSL);
+    sie->epoch = ldq_be_p(block + SIE_EPOCH);
+    sie->ckc = ldq_be_p(block + SIE_CKC);
+    sie->cputm = ldq_be_p(block + SIE_CPUTM);
+    sie->cputm_start = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    gd = ldl_be_p(block + SIE_GD);
+    sie->gisa = NULL;
+    sie->gisa_addr = 0;
+    if ((gd & GD_ORIGIN_MASK) && (ldl_be_p(block + SIE_ECA) & ECA_AIV)) {
+        sie->gisa_addr = gd & GD_ORIGIN_MASK;
+        sie->gisa = host_ram(sie->gisa_addr, GISA_SIZE);
+    }
+
+    env->regs[14] = ldq_be_p(block + SIE_GG14);
+    env->regs[15] = ldq_be_p(block + SIE_GG15);
+    for (i = 0; i < 16; i++) {
+        env->cregs[i] = ldq_be_p(block + SIE_GCR + i * 8);
+    }
+    env->psa = ldl_be_p(block + SIE_PREFIX) & 0x7fffe000;
+    env->gbea = ldq_be_p(block + SIE_GBEA);
+    env->pp = ldq_be_p(block + SIE_PP);
+    env->todpr = ldl_be_p(block + SIE_TODPR);
+
+    qatomic_set(&sie->active, true);
+    smp_mb();
+    tlb_flush(cs);
+    cs->exception_index = -1;
+    s390_cpu_set_psw(env, ldq_be_p(block + SIE_GPSW_MASK),
+                     ldq_be_p(block + SIE_GPSW_ADDR));
+    sie_per_changed(env, host_mask);
+    sie_set_timer(env);
+
+    if (sie_pending(env)) {
+        /* the main loop looks at it before the first guest instruction */
+        bql_lock();
+        cpu_interrupt(cs, CPU_INTERRUPT_HARD);
+        bql_unlock();
+    }
+    cpu_loop_exit(cs);
+}
+
+/*
+ * Interruptions while a guest runs
+ */
+
+/* Look at the host's interruption conditions with the host's masks. */
+static bool sie_host_has_int(CPUS390XState *env)
+{
+    S390SIEState *sie = &env->sie;
+    const uint64_t guest_mask = env->psw.mask;
+    const uint64_t guest_cr0 = env->cregs[0];
+    const uint64_t guest_cr6 = env->cregs[6];
+    const uint64_t guest_cr14 = env->cregs[14];
+    bool pending;
+
+    env->psw.mask = sie->host_psw.mask;
+    env->cregs[0] = sie->host_cregs[0];
+    env->cregs[6] = sie->host_cregs[6];
+    env->cregs[14] = sie->host_cregs[14];
+    pending = s390_cpu_has_int(env_archcpu(env));
+    env->psw.mask = guest_mask;
+    env->cregs[0] = guest_cr0;
+    env->cregs[6] = guest_cr6;
+    env->cregs[14] = guest_cr14;
+    return pending;
+}
+
+/**
+ * s390_sie_exec_interrupt: CPU_INTERRUPT_HARD is set while a guest runs.
+ * Returns whether the CPU's state changed.
+ */
+bool s390_sie_exec_interrupt(CPUState *cs)
+{
+    CPUS390XState *env = cpu_env(cs);
+
+    if (sie_host_has_int(env)) {
+        sie_leave(env, 0);
+        s390_cpu_do_interrupt(cs);
+        return true;
+    }
+    if (sie_take_request(env)) {
+        return true;
+    }
+    if (sie_deliver_gisa(env)) {
+        if (cs->exception_index != -1) {
+            /* it was the host's lowcore page that is missing */
+            s390_cpu_do_interrupt(cs);
+        }
+        return true;
+    }
+    return false;
+}
+
+/*
+ * Intercept the guest's wait state, unless there is an interruption to take.
+ * A request in the state description comes first: an interception of the wait
+ * state would hide it.
+ */
+static void sie_take_pending(CPUS390XState *env)
+{
+    if (!sie_take_request(env) && !sie_deliver_gisa(env)) {
+        sie_intercept(env, env->sie.pending_icpt);
+    }
+}
+
+/* A wait PSW was loaded. */
+void s390_sie_wait(CPUS390XState *env)
+{
+    env->sie.pending_icpt = SIE_ICPT_WAIT;
+    env_cpu(env)->exception_index = EXCP_SIE;
+}
+
+/* Text of the guest's current instruction, left aligned, zero padded */
+static bool sie_fetch_insn(CPUS390XState *env, uint64_t *insn)
+{
+    CPUState *cs = env_cpu(env);
+    uint64_t text = 0;
+    int i, ilen = 2;
+
+    for (i = 0; i < ilen; i += 2) {
+        hwaddr page, pc = wrap_address(env, env->psw.addr + i);
+        uint8_t *p;
+
+        page = s390_cpu_get_phys_page_debug(cs, pc & TARGET_PAGE_MASK);
+        p = page == -1 ? NULL : host_ram(page + (pc & ~TARGET_PAGE_MASK), 2);
+        if (!p) {
+            return false;
+        }
+        if (i == 0) {
+            ilen = get_ilen(p[0]);
+        }
+        text |= (uint64_t)lduw_be_p(p) << (48 - 8 * i);
+    }
+    *insn = text;
+    return true;
+}
+
+/* Tell the host of a program interruption that it wants to see. */
+static void sie_intercept_program(CPUS390XState *env, uint16_t code)
+{
+    uint8_t *block = env->sie.block;
+    LowCore *lowcore = cpu_map_lowcore(env);
+
+    stw_be_p(block + SIE_PGMILC, env->int_pgm_ilen);
+    stw_be_p(block + SIE_IPRCC, code);
+    stl_be_p(block + SIE_DXC, be32_to_cpu(lowcore->data_exc_code));
+    stw_be_p(block + SIE_PERC, env->per_perc_atmid);
+    stq_be_p(block + SIE_PERADDR, env->per_address);
+    stq_be_p(block + SIE_TECMC, env->tlb_fill_tec);
+    stb_p(block + SIE_EAI, lowcore->exc_access_id);
+    cpu_unmap_lowcore(env, lowcore);
+    env->per_perc_atmid = 0;
+    sie_intercept(env, SIE_ICPT_PROGI);
+}
+
+/**
+ * s390_sie_interruption: an exception was raised while a guest ran.
+ *
+ * Returns the exception (EXCP_PGM or EXCP_SVC) if it is the guest's own, to be
+ * stored in its lowcore, which is accessible, and to be followed by
+ * s390_sie_interruption_done(). Returns -1 if interpretation has ended; the
+ * CPU's exception_index then tells what the host gets, if anything.
+ */
+int s390_sie_interruption(CPUState *cs)
+{
+    CPUS390XState *env = cpu_env(cs);
+    const int excp = cs->exception_index;
+    uint64_t insn;
+
+    cs->exception_index = -1;
+
+    if (excp == EXCP_PGM && env->int_pgm_code == PGM_SIE_HOST_FAULT) {
+        sie_host_fault(env);
+        return -1;
+    }
+    if (excp == EXCP_SIE) {
+        sie_take_pending(env);
+        return -1;
+    }
+    if (excp != EXCP_PGM && excp != EXCP_SVC) {
+        /* nothing that an instruction of the guest caused */
+        sie_leave(env, 0);
+        cs->exception_index = excp;
+        return -1;
+    }
+    if (excp == EXCP_PGM && env->int_pgm_code == PGM_OPERATION &&
+        (sie_ictl(env) & ICTL_OPEREXC) && sie_fetch_insn(env, &insn)) {
+        sie_intercept_text(env, SIE_ICPT_OPEREXC, insn, false,
+                           env->int_pgm_ilen);
+        return -1;
+    }
+    if (!sie_prefix_accessible(env)) {
+        return -1;
+    }
+    return excp;
+}
+
+/**
+ * s390_sie_interruption_done: an interruption was stored in the guest's
+ * lowcore, and its new PSW loaded.
+ */
+void s390_sie_interruption_done(CPUState *cs)
+{
+    CPUS390XState *env = cpu_env(cs);
+
+    if (cs->exception_index == EXCP_PGM) {
+        /* The new PSW is invalid: the guest would interrupt for ever. */
+        cs->exception_index = -1;
+        sie_intercept_program(env, PGM_SPECIFICATION);
+        return;
+    }
+    if (env->sie.pending_icpt) {
+        cs->exception_index = -1;
+        sie_take_pending(env);
+    }
+}
+
+/* At the start of a translation block: a request in the state description */
+void HELPER(sie_poll)(CPUS390XState *env)
+{
+    CPUState *cs = env_cpu(env);
+    const uint32_t flags = sie_cpuflags(env);
+
+    if ((flags & CPUFLAGS_STOP_INT) ||
+        ((flags & CPUFLAGS_EXT_INT) && (env->psw.mask & PSW_MASK_EXT)) ||
+        ((flags & CPUFLAGS_IO_INT) && (env->psw.mask & PSW_MASK_IO))) {
+        cpu_restore_state(cs, GETPC());
+        sie_take_request(env);
+        cpu_loop_exit_noexc(cs);
+    }
+}
+
+void s390_sie_gisa_kick(uint64_t gisa_addr)
+{
+    CPUState *cs;
+
+    g_assert(bql_locked());
+    CPU_FOREACH(cs) {
+        S390SIEState *sie = &cpu_env(cs)->sie;
+
+        if (qatomic_read(&sie->active) && sie->gisa_addr == gisa_addr) {
+            cpu_interrupt(cs, CPU_INTERRUPT_HARD);
+        }
+    }
+}
+
+/*
+ * Interception of instructions
+ */
+
+/**
+ * s390_sie_insn_checked: may this instruction be intercepted?
+ * @op: first opcode byte, then the second one where the format has it
+ *
+ * For the translator: instructions not listed never call sie_insn().
+ */
+bool s390_sie_insn_checked(uint16_t op)
+{
+    switch (op) {
+    case 0x8200: /* LPSW */
+    case 0x8300: /* DIAGNOSE */
+    case 0xae00: /* SIGP */
+    case 0xb202: /* STIDP */
+    case 0xb204: /* SCK */
+    case 0xb210: /* SPX */
+    case 0xb211: /* STPX */
+    case 0xb212: /* STAP */
+    case 0xb214: /* SIE */
+    case 0xb220: /* SERVC */
+    case 0xb229: /* ISKE */
+    case 0xb22a: /* RRBE */
+    case 0xb22b: /* SSKE */
+    case 0xb22c: /* TB */
+    case 0xb230 ... 0xb23c: /* I/O */
+    case 0xb25f: /* CHSC */
+    case 0xb274: /* SIGA */
+    case 0xb276: /* XSCH */
+    case 0xb27d: /* STSI */
+    case 0xb2b1: /* STFL */
+    case 0xb2b2: /* LPSWE */
+    case 0xb700: /* LCTL */
+    case 0xb600: /* STCTL */
+    case 0xb9a0: /* CLP */
+    case 0xb9a2: /* PTF */
+    case 0xb9ab: /* ESSA */
+    case 0xb9ac: /* IRBM */
+    case 0xb9af: /* PFMF */
+    case 0xb9d0 ... 0xb9d4: /* PCI */
+    case 0xe3d0: /* MPCIFC */
+    case 0xe3d4: /* STPCIFC */
+    case 0xe501: /* TPROT */
+    case 0xeb25: /* STCTG */
+    case 0xeb2f: /* LCTLG */
+    case 0xebd0: /* PCISTB */
+    case 0xebd1: /* SIC */
+    case 0x0107: /* SCKPF */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool sie_lctl_intercepted(CPUS390XState *env, uint64_t insn)
+{
+    const uint16_t lctl = lduw_be_p(env->sie.block + SIE_LCTL);
+    const int last = (insn >> 48) & 0xf;
+    int reg = (insn >> 52) & 0xf;
+
+    for (;;) {
+        if (lctl & (0x8000 >> reg)) {
+            return true;
+        }
+        if (reg == last) {
+            return false;
+        }
+        reg = (reg + 1) & 0xf;
+    }
+}
+
+/* @op as for s390_sie_insn_checked(), privileges and enablement are checked */
+void HELPER(sie_insn)(CPUS390XState *env, uint64_t insn, uint32_t op,
+                      uint32_t execute)
+{
+    CPUState *cs = env_cpu(env);
+    const uint32_t ictl = sie_ictl(env);
+
+    switch (op) {
+    case 0xb700: /* LCTL */
+    case 0xeb2f: /* LCTLG */
+        if (!sie_lctl_intercepted(env, insn)) {
+            return;
+        }
+        break;
+    case 0x8200: /* LPSW */
+    case 0xb2b2: /* LPSWE */
+        if (!(ictl & ICTL_LPSW)) {
+            return;
+        }
+        break;
+    case 0xb600: /* STCTL */
+    case 0xeb25: /* STCTG */
+        if (!(ictl & ICTL_STCTL)) {
+            return;
+        }
+        break;
+    case 0xb229: /* ISKE */
+        if (!(ictl & ICTL_ISKE)) {
+            return;
+        }
+        break;
+    case 0xb22a: /* RRBE */
+        if (!(ictl & ICTL_RRBE)) {
+            return;
+        }
+        break;
+    case 0xb22b: /* SSKE */
+        if (!(ictl & ICTL_SSKE)) {
+            return;
+        }
+        break;
+    }
+
+    cpu_restore_state(cs, GETPC());
+    sie_intercept_text(env, SIE_ICPT_INST, insn, execute, env->int_pgm_ilen);
+    cpu_loop_exit_noexc(cs);
+}
+
+/* An instruction that this machine does not know */
+void HELPER(sie_illegal)(CPUS390XState *env, uint64_t insn, uint32_t execute)
+{
+    CPUState *cs = env_cpu(env);
+
+    cpu_restore_state(cs, GETPC());
+    if (sie_ictl(env) & ICTL_OPEREXC) {
+        sie_intercept_text(env, SIE_ICPT_OPEREXC, insn, execute,
+                           env->int_pgm_ilen);
+        cpu_loop_exit_noexc(cs);
+    }
+    trigger_pgm_exception(env, PGM_OPERATION);
+    cpu_loop_exit(cs);
+}
+
+/**
+ * s390_sie_intercept_insn: intercept the instruction whose helper is running,
+ * for helpers that know best when.
+ */
+void s390_sie_intercept_insn(CPUS390XState *env, uintptr_t ra)
+{
+    CPUState *cs = env_cpu(env);
+    /* the text of an EXECUTE's target is the block's cs_base */
+    TranslationBlock *tb = tcg_tb_lookup(ra);
+    const uint64_t ex_value = tb ? tb->cs_base : 0;
+    uint64_t insn;
+
+    cpu_restore_state(cs, ra);
+    if (ex_value) {
+        sie_intercept_text(env, SIE_ICPT_INST, ex_value & ~0xffffull, true,
+                           env->int_pgm_ilen);
+    } else if (sie_fetch_insn(env, &insn)) {
+        sie_intercept_text(env, SIE_ICPT_INST, insn, false,
+                           env->int_pgm_ilen);
+    } else {
+        /* Its page went away meanwhile: run it again. */
+        sie_leave(env, SIE_INSN_LEN);
+    }
+    cpu_loop_exit_noexc(cs);
+}
+
+/**
+ * s390_sie_facilities: the guest's facility list (256 bytes, bit 0 leftmost).
+ * Without one STFLE is intercepted, and this does not return.
+ */
+const uint8_t *s390_sie_facilities(CPUS390XState *env, uintptr_t ra)
+{
+    uint32_t fac = ldl_be_p(env->sie.block + SIE_FAC) & 0x7ffffff8;
+    const uint8_t *list = fac ? host_ram(fac, 256) : NULL;
+
+    if (!list) {
+        s390_sie_intercept_insn(env, ra);
+    }
+    return list;
+}
+
+/*
+ * AP
+ */
+
+static const uint8_t *sie_crycb(CPUS390XState *env)
+{
+    uint32_t crycbd = ldl_be_p(env->sie.block + SIE_CRYCBD);
+
+    return host_ram(crycbd & 0x7fffffe0, CRYCB_SIZE);
+}
+
+/**
+ * s390_sie_ap_interpreted: are the guest's AP instructions interpreted (AP
+ * interpretive execution control, ECA bit 28), or intercepted?
+ */
+bool s390_sie_ap_interpreted(CPUS390XState *env)
+{
+    return (ldl_be_p(env->sie.block + SIE_ECA) & ECA_APIE) && sie_crycb(env);
+}
+
+/**
+ * s390_sie_ap_masks: the adapters, usage domains and control domains of the
+ * guest's AP control block. Bit 0 is the leftmost bit of the first word.
+ */
+void s390_sie_ap_masks(CPUS390XState *env, uint64_t apm[4], uint64_t aqm[4],
+                       uint64_t adm[4])
+{
+    const uint8_t *crycb = sie_crycb(env);
+    uint32_t crycbd = ldl_be_p(env->sie.block + SIE_CRYCBD);
+    int i;
+
+    memset(apm, 0, 4 * sizeof(*apm));
+    memset(aqm, 0, 4 * sizeof(*aqm));
+    memset(adm, 0, 4 * sizeof(*adm));
+    if (!crycb) {
+        return;
+    }
+    if ((crycbd & CRYCB_FORMAT_MASK) == CRYCB_FORMAT_2) {
+        for (i = 0; i < 4; i++) {
+            apm[i] = ldq_be_p(crycb + CRYCB_APCB1 + i * 8);
+            aqm[i] = ldq_be_p(crycb + CRYCB_APCB1 + 0x20 + i * 8);
+            adm[i] = ldq_be_p(crycb + CRYCB_APCB1 + 0x40 + i * 8);
+        }
+    } else {
+        apm[0] = ldq_be_p(crycb + CRYCB_APCB0);
+        aqm[0] = (uint64_t)lduw_be_p(crycb + CRYCB_APCB0 + 8) << 48;
+        adm[0] = (uint64_t)lduw_be_p(crycb + CRYCB_APCB0 + 16) << 48;
+    }
+}
+
+/*
+ * PERFORM LOCKED OPERATION: no function code is installed, as the query says.
+ * Linux' kvm.ko asks for each of them.
+ */
+void HELPER(plo)(CPUS390XState *env)
+{
+    if (!(env->regs[0] & 0x100)) {
+        tcg_s390_program_interrupt(env, PGM_SPECIFICATION, GETPC());
+    }
+    env->cc_op = 3;
+}
