@@ -114,7 +114,8 @@ impl GisaOrigin {
     // Bits 33-59, the only ones that the control word has room for.
     const MASK: u64 = 0x7fff_fff0;
 
-    /// Makes an origin of a physical address, if it is one: not zero, a multiple of 16, below 2 GiB.
+    /// Makes an origin of a physical address, if it can be one: not zero, a multiple of 16, below
+    /// 2 GiB.
     pub const fn new(address: u64) -> Option<GisaOrigin> {
         if address != 0 && address & !Self::MASK == 0 {
             Some(GisaOrigin(address))

@@ -28,8 +28,8 @@ use super::{
 /// The queues that may be passed to a guest: bound to this driver, and left clean by the reset that
 /// came before.
 ///
-/// A queue enters only by the report of a finished reset. It stays while a guest uses it, and leaves
-/// when the next reset of it begins or it is unbound.
+/// A queue enters only by the report of a finished reset. It stays while a guest uses it, and
+/// leaves when the next reset of it begins or it is unbound.
 #[derive(Debug)]
 pub struct PassableTable<R> {
     passable: ApqnTable<R>,

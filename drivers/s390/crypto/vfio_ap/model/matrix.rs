@@ -115,8 +115,9 @@ impl Matrix {
 
 /// A set of APQNs: one cross product of adapters and domains, less another one.
 ///
-/// Every set that the driver deals with has this form: a matrix, what a change adds to a matrix, and
-/// what it removes. So a set is four masks, and all questions cost word operations over adapters.
+/// Every set that the driver deals with has this form: a matrix, what a change adds to a matrix,
+/// and what it removes. So a set is four masks, and all questions cost word operations over
+/// adapters.
 #[derive(Clone, Copy, Debug)]
 pub struct ApqnSet {
     apm: Mask256,

@@ -8,7 +8,8 @@ pub struct UnknownResponseCode(pub u8);
 
 macro_rules! response_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
-        /// The response code of an AP instruction (`AP_RESPONSE_*` in `drivers/s390/crypto/ap_bus.h`).
+        /// The response code of an AP instruction (`AP_RESPONSE_*` in
+        /// `drivers/s390/crypto/ap_bus.h`).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum ResponseCode {

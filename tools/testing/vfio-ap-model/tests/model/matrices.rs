@@ -30,6 +30,10 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     )
 }
 
+fn everything() -> ApqnSet {
+    ApqnSet::product(Mask256::up_to(255), Mask256::up_to(255))
+}
+
 fn apply(matrix: &mut Matrix, change: Change) -> bool {
     match change {
         Change::Adapter(true, number) => matrix.assign_adapter(ALL.apid(number.into()).unwrap()),
@@ -110,7 +114,10 @@ proptest! {
         prop_assert!(apqns.iter().map(pair).eq(expected.iter().copied()));
         prop_assert_eq!(apqns.count() as usize, expected.len());
         prop_assert_eq!(apqns.is_empty(), expected.is_empty());
-        prop_assert_eq!(apqns.contains(super::common::apqn(apid, apqi)), expected.contains(&(apid, apqi)));
+        prop_assert_eq!(
+            apqns.contains(apqn(apid, apqi)),
+            expected.contains(&(apid, apqi))
+        );
     }
 
     #[test]
@@ -127,7 +134,10 @@ proptest! {
         prop_assert!(added.iter().map(pair).eq(expected.iter().copied()));
         prop_assert_eq!(added.count() as usize, expected.len());
         prop_assert_eq!(added.is_empty(), expected.is_empty());
-        prop_assert_eq!(added.contains(super::common::apqn(apid, apqi)), expected.contains(&(apid, apqi)));
+        prop_assert_eq!(
+            added.contains(apqn(apid, apqi)),
+            expected.contains(&(apid, apqi))
+        );
         for (apid, domains) in added.rows() {
             let row: Bits = domains.iter().collect();
             prop_assert!(!row.is_empty());
@@ -163,12 +173,12 @@ proptest! {
             let all: Pairs = devices.iter().flat_map(|device| pairs(&device.apqns())).collect();
             for (apid, apqi) in product(&(59..70).collect(), &(59..70).collect()) {
                 prop_assert_eq!(
-                    owned.is_owned(super::common::apqn(apid, apqi)),
+                    owned.is_owned(apqn(apid, apqi)),
                     all.contains(&(apid, apqi))
                 );
             }
             prop_assert_eq!(
-                owned.first_owned(&ApqnSet::product(Mask256::up_to(255), Mask256::up_to(255))).map(pair),
+                owned.first_owned(&everything()).map(pair),
                 all.first().copied()
             );
             prop_assert_eq!(
@@ -200,17 +210,16 @@ proptest! {
 
         prop_assert!(table.iter_in(&set).map(pair).eq(within));
         for &(apid, apqi) in &reference {
-            prop_assert!(table.contains(super::common::apqn(apid, apqi)));
+            prop_assert!(table.contains(apqn(apid, apqi)));
             prop_assert!(table.row(ALL.apid(apid.into()).unwrap()).test(apqi));
         }
 
         table.insert_all(&set);
         reference = &reference | &product(&apids, &apqis);
-        let all = ApqnSet::product(Mask256::up_to(255), Mask256::up_to(255));
-        prop_assert!(table.iter_in(&all).map(pair).eq(reference.iter().copied()));
+        prop_assert!(table.iter_in(&everything()).map(pair).eq(reference.iter().copied()));
 
         table.remove_all(&set);
         reference = &reference - &product(&apids, &apqis);
-        prop_assert!(table.iter_in(&all).map(pair).eq(reference.iter().copied()));
+        prop_assert!(table.iter_in(&everything()).map(pair).eq(reference.iter().copied()));
     }
 }

@@ -263,7 +263,10 @@ fn kstrtoul(text: &[u8]) -> Result<u64, NumberError> {
 proptest! {
     #[test]
     fn a_number_is_read_as_kstrtoul_reads_it(
-        text in prop_oneof!["[+]{0,1}0{0,1}[xX]{0,1}[0-9a-fA-F]{0,24}\n{0,2}", "[-+0-9a-gxX\n\0 ]{0,8}"],
+        text in prop_oneof![
+            "[+]{0,1}0{0,1}[xX]{0,1}[0-9a-fA-F]{0,24}\n{0,2}",
+            "[-+0-9a-gxX\n\0 ]{0,8}",
+        ],
     ) {
         prop_assert_eq!(parse_number(text.as_bytes()), kstrtoul(text.as_bytes()));
     }
