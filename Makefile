@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Front door: 'make help' says what there is. What the module itself is built
+# from is in Kbuild, which the kernel's build reads in place of this file.
+
+MACHINE := tools/testing/machine
+
+help:
+	@echo 'Trying it (needs Debian 12 or 13; installs and builds what is missing):'
+	@echo '  make demo             the path of one interrupt, step by step, in the emulated host'
+	@echo '  make check            all tests'
+	@echo '  make shell            a login shell in the emulated host'
+	@echo '  make setup            only what these need: about 10 minutes on 2 cores, once'
+	@echo '  make bench-machine    how long the emulated host takes for what'
+	@echo '  $(MACHINE)/run --help      any command in the emulated host'
+	@echo
+	@echo 'The module for a kernel of your own:'
+	@echo '  make modules KDIR=DIR [ARCH=s390 CROSS_COMPILE=s390x-linux-gnu-]'
+	@echo '                        DIR is a configured and built kernel tree with CONFIG_RUST=y;'
+	@echo '                        makes drivers/s390/crypto/vfio_ap/vfio_ap.ko'
+	@echo '  make modules_install KDIR=DIR [INSTALL_MOD_PATH=DIR]'
+	@echo
+	@echo '  make clean            removes what was built in this directory'
+	@echo '  make clean-cache      removes what the set-up has installed and built'
+
+demo:
+	@$(MACHINE)/demo
+
+check:
+	@tools/testing/check
+
+shell:
+	@$(MACHINE)/run
+
+setup:
+	@$(MACHINE)/setup
+
+bench-machine:
+	@$(MACHINE)/bench
+
+# On an s390x machine, its own kernel is the one that is meant.
+ifeq ($(KDIR),)
+ifeq ($(shell uname -m),s390x)
+KDIR := $(wildcard /lib/modules/$(shell uname -r)/build)
+endif
+endif
+
+modules modules_install: check-kdir
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $@
+
+check-kdir:
+ifeq ($(KDIR),)
+	@echo "Which kernel? Give KDIR=<configured and built kernel tree>, and, elsewhere than on" >&2
+	@echo "s390x, ARCH=s390 CROSS_COMPILE=s390x-linux-gnu-. 'make demo' and 'make check' need none." >&2
+	@exit 2
+else ifeq ($(wildcard $(KDIR)/include/config/kernel.release),)
+	@echo "KDIR=$(KDIR) is not a configured and built kernel tree" >&2
+	@exit 2
+endif
+
+# By hand, so that no kernel is needed for it.
+clean:
+	@find Kbuild drivers include \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.rmeta' -o -name '.*.d' \
+		-o -name 'modules.order' -o -name 'bindings_generated.rs' \) -delete
+	@rm -rf Module.symvers modules.order .module-common.o .Module.symvers.cmd \
+		..module-common.o.cmd .modules.order.cmd .tmp_versions \
+		tools/testing/vfio-ap-model/target
+
+clean-cache:
+	@$(MACHINE)/setup --remove
+
+.PHONY: help demo check shell setup bench-machine modules modules_install \
+	check-kdir clean clean-cache

@@ -1,0 +1,287 @@
+# The set-up: makes what the emulated host consists of, step by step, and keeps
+# it in the cache. To be sourced by bash, after common.sh.
+#
+# A step is a file lib/steps/NAME.sh with these functions and variables:
+#   NAME_about	what is made, for the user
+#   NAME_needs	the steps whose results it is made from
+#   NAME_inputs	prints what else it is made from: files, and NAME=VALUE
+#   NAME_make	makes it, in the directory $OUT
+#
+# A result is $CACHE_DIR/results/NAME-KEY, KEY being made from all that it is
+# made from, the step's own file included. It is made elsewhere in the cache
+# and moved there when it is complete, so that whatever has that name is whole.
+# shellcheck shell=bash
+
+. "$MACHINE_DIR/versions"
+export LIBCLANG_SERIES
+
+readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests)
+
+# So many results of each step are kept, the most recently used ones.
+readonly KEPT_RESULTS=3
+
+# Room that a set-up from nothing takes, in MiB.
+readonly SETUP_ROOM=9000
+
+for step in "${ALL_STEPS[@]}"; do
+	# shellcheck source=/dev/null
+	. "$MACHINE_DIR/lib/steps/$step.sh"
+done
+
+declare -A STEP_KEY=()
+
+# step_key NAME: sets STEP_KEY[NAME], and those that it depends on.
+step_key() {
+	local name=$1 need inputs
+	[[ -z ${STEP_KEY[$name]:-} ]] || return 0
+	local -n needs=${name}_needs
+	inputs=$(
+		cd "$REPO_DIR"
+		sha256sum "tools/testing/machine/lib/steps/$name.sh"
+		"${name}_inputs" | while read -r input; do
+			case $input in
+			*=*) printf '%s\n' "$input" ;;
+			*) [[ -e $input ]] || exit 1; find "$input" -type f ! -name '.*' -print0 | LC_ALL=C sort -z |
+				xargs -0 -r sha256sum ;;
+			esac
+		done
+	) || die "a file that the step '$name' is made from is missing"
+	for need in "${needs[@]}"; do
+		step_key "$need"
+		inputs+=" ${STEP_KEY[$need]}"
+	done
+	inputs=$(sha256sum <<<"$inputs")
+	STEP_KEY[$name]=${inputs:0:16}
+}
+
+# result NAME: prints where the step's result is, or will be.
+result() {
+	printf '%s/results/%s-%s' "$CACHE_DIR" "$1" "${STEP_KEY[$1]}"
+}
+
+# in_namespace COMMAND...: as root, or like root, with mounts of its own.
+in_namespace() {
+	local as=()
+	[[ $EUID == 0 ]] || as=(--map-root-user --map-auto)
+	setpriv --pdeathsig KILL unshare "${as[@]}" --mount --pid --fork --kill-child "$@"
+}
+
+# in_tree [FROM:TO]... -- COMMAND...: in the tools tree.
+in_tree() {
+	in_namespace "$MACHINE_DIR/lib/enter" "$(result tree)" "$@"
+}
+
+# remove PATH...: also what belongs to users of a name space.
+remove() {
+	rm -rf -- "$@" 2>/dev/null || in_namespace rm -rf -- "$@"
+}
+
+# check_host: what cannot be installed by us must be there.
+check_host() {
+	local tool missing=()
+	for tool in unshare setpriv flock sha256sum; do
+		command -v "$tool" >/dev/null || missing+=("$tool")
+	done
+	((!${#missing[@]})) ||
+		die "missing here: ${missing[*]}; install Debian's packages util-linux and coreutils"
+	if ! command -v mmdebstrap >/dev/null; then
+		[[ $EUID == 0 ]] ||
+			die "mmdebstrap is missing: ask the administrator for 'apt-get install mmdebstrap uidmap'"
+		command -v apt-get >/dev/null ||
+			die "mmdebstrap is missing, and this is not Debian: install it"
+		say "installing mmdebstrap"
+		{ apt-get update && apt-get install -y --no-install-recommends mmdebstrap; } \
+			>"$CACHE_DIR/logs/mmdebstrap.log" 2>&1 </dev/null ||
+			explain_failure "installing mmdebstrap" "$CACHE_DIR/logs/mmdebstrap.log"
+	fi
+	if [[ $EUID != 0 ]]; then
+		command -v newuidmap >/dev/null ||
+			die "newuidmap is missing: ask the administrator for 'apt-get install uidmap'"
+		grep -qs "^$(id -un):" /etc/subuid && grep -qs "^$(id -un):" /etc/subgid ||
+			die "no subordinate user ids: ask the administrator for 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)'"
+	fi
+	in_namespace true 2>"$CACHE_DIR/logs/namespace.log" ||
+		die "no name spaces ($(tail -n 1 "$CACHE_DIR/logs/namespace.log")): run as root, or have the administrator allow user name spaces"
+}
+
+# room_left: free MiB in the cache.
+room_left() {
+	df -Pm "$CACHE_DIR" | awk 'NR == 2 { print $4 }'
+}
+
+# explain_failure WHAT LOG: one sentence that says what to do, and ends.
+explain_failure() {
+	local what=$1 log=$2
+	if (($(room_left) < 200)); then
+		die "$what failed: the disk is full; make room at $CACHE_DIR, or set VFIO_AP_CACHE to a place with $((SETUP_ROOM / 1000)) GB"
+	elif grep -qiE 'could not resolve|temporary failure (in name|resolving)|unable to connect|network is unreachable|failed to fetch|connection (failed|refused|timed out)|could not connect' "$log"; then
+		die "$what failed: no network, or the mirror does not answer; try again later, or set VFIO_AP_MIRROR to another Debian mirror (log: $log)"
+	elif grep -qiE 'unable to locate package|has no installation candidate|unable to find a source package' "$log"; then
+		die "$what failed: $(grep -iEm1 -o '(unable to locate package|unable to find a source package for) .*|package .* has no installation candidate' "$log"): the mirror does not have it; see tools/testing/machine/versions, or set VFIO_AP_MIRROR"
+	fi
+	say "$what failed; the end of its log:"
+	tail -n 15 "$log" | sed 's/^/  | /' >&2
+	die "the whole log is $log; mend the cause and start again, what is done stays done"
+}
+
+# Shows how long a step has taken so far, on a terminal.
+ticker() {
+	local start=$SECONDS
+	while sleep 1; do
+		printf '\r%s %d s ' "$1" $((SECONDS - start)) >&2
+	done
+}
+
+# make_step NAME TITLE: makes one step's result.
+make_step() {
+	local name=$1 title=$2 start=$EPOCHREALTIME log=$CACHE_DIR/logs/$1.log pid status=0
+	local -n about=${name}_about
+	local elapsed again=
+	OUT=$CACHE_DIR/tmp/$name
+	remove "$OUT"
+	mkdir -p "$OUT" || die "cannot write to $CACHE_DIR: make room there"
+	title="$title $about ..."
+	if [[ -t 2 ]]; then
+		ticker "$title" &
+		TICKER=$!
+		again=$'\r'$title
+	else
+		printf '%s' "$title" >&2
+	fi
+	# In the background and with wait, so that a signal interrupts it at once.
+	(
+		set -euo pipefail
+		trap - EXIT INT TERM HUP
+		"${name}_make"
+	) >"$log" 2>&1 </dev/null &
+	pid=$!
+	STEP_PID=$pid
+	wait "$pid" || status=$?
+	STEP_PID=
+	stop_ticker
+	elapsed=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 100000))
+	elapsed=$((elapsed / 10)).$((elapsed % 10))
+	if ((status)); then
+		printf '%s failed after %s s\n' "$again" "$elapsed" >&2
+		explain_failure "$about" "$log"
+	fi
+	printf '%s %s s   \n' "$again" "$elapsed" >&2
+	: >"$OUT/.used"
+	remove "$(result "$name")"
+	mv -T "$OUT" "$(result "$name")"
+}
+
+stop_ticker() {
+	[[ -n ${TICKER:-} ]] || return 0
+	kill "$TICKER" 2>/dev/null || true
+	wait "$TICKER" 2>/dev/null || true
+	TICKER=
+}
+
+# kill_descendants SIGNAL PID: what that process started, and what that started.
+kill_descendants() {
+	local child
+	for child in $(grep -lsx "PPid:[[:space:]]$2" /proc/[0-9]*/status | tr -dc '0-9\n'); do
+		kill_descendants "$1" "$child"
+		kill "-$1" "$child" 2>/dev/null || true
+	done
+}
+
+interrupted() {
+	trap - INT TERM HUP
+	stop_ticker
+	[[ -z ${STEP_PID:-} ]] || {
+		kill_descendants KILL "$STEP_PID"
+		kill -KILL "$STEP_PID" 2>/dev/null || true
+	}
+	printf '\n' >&2
+	say "interrupted; what is done stays done, start again to go on"
+	exit $((128 + $1))
+}
+
+# missing_steps NAME...: prints those of the steps, and what they need, that
+# have no result, in the order in which they are to be made.
+missing_steps() {
+	local name need
+	for name in "$@"; do
+		[[ -z ${seen[$name]:-} ]] || continue
+		seen[$name]=1
+		step_key "$name"
+		[[ ! -d $(result "$name") ]] || continue
+		local -n needs=${name}_needs
+		# A copy: the reference is the same variable further down.
+		local all=("${needs[@]}")
+		for need in "${all[@]}"; do
+			missing_steps "$need"
+		done
+		missing+=("$name")
+	done
+}
+
+# use NAME...: marks results as used, and holds them against being removed.
+use() {
+	local name fd
+	for name in "$@"; do
+		exec {fd}<"$(result "$name")/.used" || return 1
+		flock -n -s "$fd" || return 1
+		touch -c "$(result "$name")/.used" 2>/dev/null || true
+	done
+}
+
+# prune: removes results that are neither in use nor among the last ones used.
+prune() {
+	local name old fd
+	for name in "${ALL_STEPS[@]}"; do
+		# shellcheck disable=SC2012
+		ls -td "$CACHE_DIR/results/$name"-*/.used 2>/dev/null | tail -n +$((KEPT_RESULTS + 1)) |
+			while read -r old; do
+				exec {fd}<"$old"
+				if flock -n -x "$fd"; then
+					# Out of sight first: a removal can be interrupted.
+					mv -T "${old%/.used}" "$CACHE_DIR/tmp/old-$name.$RANDOM"
+				fi
+				exec {fd}<&-
+			done || true
+	done
+	remove "$CACHE_DIR/tmp"/old-*
+}
+
+# setup NAME...: makes what is missing of these steps, and of those that they
+# need. Afterwards the results are there, and are held for this process.
+setup() {
+	local -A seen=()
+	local missing=() lock number=0 name start=$SECONDS
+	find_cache
+	missing_steps "$@"
+	if ((!${#missing[@]})) && use "$@"; then
+		return
+	fi
+	mkdir -p "$CACHE_DIR"/{results,tmp,work,logs} ||
+		die "cannot write to $CACHE_DIR: make room, or set VFIO_AP_CACHE"
+	exec {lock}>"$CACHE_DIR/lock"
+	if ! flock -n -x "$lock"; then
+		say "waiting for another set-up that uses $CACHE_DIR"
+		flock -x "$lock"
+	fi
+	seen=() missing=()
+	missing_steps "$@"
+	if ((${#missing[@]})); then
+		trap 'interrupted 2' INT
+		trap 'interrupted 15' TERM
+		trap 'interrupted 1' HUP
+		check_host
+		remove "$CACHE_DIR/tmp"
+		mkdir -p "$CACHE_DIR/tmp"
+		if [[ " ${missing[*]} " == *' tree '* ]] && (($(room_left) < SETUP_ROOM)); then
+			die "$(room_left) MB are free at $CACHE_DIR, but the set-up takes $SETUP_ROOM: make room, or set VFIO_AP_CACHE"
+		fi
+		for name in "${missing[@]}"; do
+			make_step "$name" "[$((++number))/${#missing[@]}]"
+		done
+		prune
+		trap - INT TERM HUP
+		((${#missing[@]} < 2)) || say "set-up done in $((SECONDS - start)) s"
+	fi
+	use "$@" || die "a result was removed meanwhile: start again"
+	exec {lock}>&-
+}

@@ -1,0 +1,31 @@
+# The driver, built for the emulated host's kernel.
+# shellcheck shell=bash disable=SC2034
+
+module_about="module vfio_ap.ko"
+module_needs=(tree linux kernel)
+
+module_inputs() {
+	echo Kbuild
+	echo drivers
+	echo include
+}
+
+module_make() {
+	copy_module_sources "$OUT/source"
+	mkdir "$OUT/build"
+	in_kernel "$OUT/source:/module" "$OUT/build:/build" -- \
+		make -C /linux O=/kernel M=/module MO=/build ARCH=s390 \
+		CROSS_COMPILE=s390x-linux-gnu- -j"$(nproc)" modules
+	mv "$OUT/build/drivers/s390/crypto/vfio_ap/vfio_ap.ko" "$OUT/vfio_ap.ko"
+	remove "$OUT/build" "$OUT/source"
+}
+
+# copy_module_sources DIR: what the module is made from, and nothing that an
+# earlier build in the checkout has left there.
+copy_module_sources() {
+	mkdir -p "$1"
+	(cd "$REPO_DIR" && find Kbuild drivers include -type f \
+		\( -name '*.rs' -o -name '*.[ch]' -o -name Kbuild -o -name '*_parameters' \) \
+		! -name '*.mod.c' ! -name '*_generated.rs' -print0 |
+		tar -c --null -T -) | tar -x -C "$1"
+}

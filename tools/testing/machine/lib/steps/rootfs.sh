@@ -1,0 +1,15 @@
+# The image of the emulated host's root file system.
+# shellcheck shell=bash disable=SC2034
+
+rootfs_about="root file system of the emulated host"
+rootfs_needs=(tree userspace)
+
+rootfs_inputs() {
+	echo tools/testing/machine/rootfs
+	echo tools/testing/machine/relay/frame.h
+}
+
+rootfs_make() {
+	in_tree "$(result userspace):/userspace" "$MACHINE_DIR:/machine" "$OUT:/out" -- \
+		/machine/rootfs/build
+}
