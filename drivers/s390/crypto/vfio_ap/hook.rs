@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest's PQAP(AQIC), which KVM intercepts always.
+//!
+//! The answers are the architecture's: 01 for a queue that is not in the guest's AP control block, 02
+//! while it is being reset, 06 for a NIB that cannot be used, and hardware's own for everything else.
+//! Nothing here waits for a queue, nor for anything that another guest may hold up.
+
+use crate::{
+    kapi::{
+        dbf::{
+            Format,
+            Level, //
+        },
+        kvm::{
+            Pqap,
+            PqapHook,
+            Vcpu, //
+        }, //
+    },
+    matrix::Host,
+    mdev::Session,
+    model::{
+        AqicRequest,
+        PqapGr0,
+        ResponseCode,
+        StatusWord, //
+    },
+};
+use kernel::sync::Arc;
+
+/// The hook of one guest.
+pub(crate) struct Hook {
+    host: Arc<Host>,
+    session: Arc<Session>,
+}
+
+static NO_AIV: Format =
+    Format::new(c"aqic: queue %04lx: the guest has no interrupt virtualization");
+static REFUSED: Format = Format::new(c"aqic: queue %04lx: gr1=%016lx gr2=%016lx: rc=%02lx");
+
+impl Hook {
+    /// Makes the hook for the guest of a session.
+    pub(crate) fn new(host: Arc<Host>, session: Arc<Session>) -> Self {
+        Self { host, session }
+    }
+
+    fn aqic(&self, vcpu: &Vcpu<'_>, raw_apqn: u16, request: AqicRequest) -> StatusWord {
+        let queue = self
+            .host
+            .limits()
+            .apqn(raw_apqn)
+            .ok()
+            .and_then(|apqn| self.host.queue(apqn));
+        let Some(queue) = queue else {
+            return StatusWord::with_response(ResponseCode::QNotAvail);
+        };
+
+        match request {
+            AqicRequest::Disable => queue.disable_irq(&self.host, &self.session),
+            AqicRequest::Enable { gisc, nib } => {
+                match nib.filter(|nib| vcpu.has_memory_at(nib.address())) {
+                    Some(nib) => queue.enable_irq(&self.host, &self.session, vcpu, gisc, nib),
+                    None => queue.refuse_nib(&self.session),
+                }
+            }
+        }
+    }
+}
+
+impl PqapHook for Hook {
+    fn pqap(&self, vcpu: &Vcpu<'_>) -> Pqap {
+        let [gr0, gr1, gr2] = vcpu.gprs();
+        let raw_apqn = PqapGr0::from_raw(gr0).raw_apqn();
+
+        if !vcpu.has_interrupt_virtualization() {
+            self.host
+                .record(Level::Warning, &NO_AIV, [raw_apqn.into(), 0, 0, 0]);
+            return Pqap::NotHandled;
+        }
+        let status = self.aqic(vcpu, raw_apqn, AqicRequest::decode(gr1, gr2));
+
+        if status.raw_response() != ResponseCode::Normal as u8 {
+            self.host.record(
+                Level::Warning,
+                &REFUSED,
+                [raw_apqn.into(), gr1, gr2, status.raw_response().into()],
+            );
+        }
+        Pqap::Answer(status)
+    }
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A queue's interrupts: what they hold, and when that is given back.
+//!
+//! For a guest's notification indicator byte (NIB) its page is pinned through VFIO, for the byte is
+//! in the guest's memory; and a reference of our own is held to the page, for hardware writes it
+//! until the queue is at rest, whatever becomes of the mapping. The pin ends when VFIO asks for it,
+//! the reference only for a [`Quiesced`].
+
+use crate::{
+    kapi::{
+        airq::{
+            Armed,
+            ArmedIrq,
+            UnarmedIrq, //
+        },
+        ap,
+        kvm::{
+            GiscRegistration,
+            Vcpu, //
+        },
+        vfio::PinnedPage, //
+    },
+    matrix::Host,
+    mdev::Session,
+    model::{
+        IrqDisable,
+        IrqDisableStep,
+        Isc,
+        Nib,
+        Quiesced,
+        ResponseCode,
+        StatusWord, //
+    },
+    queue::{
+        Queue,
+        State, //
+    },
+    reset::Wait, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// What a queue's interrupts hold.
+pub(crate) struct IrqBinding {
+    armed: ArmedIrq,
+    // Gone if VFIO asked for it before the queue was at rest.
+    pin: Option<PinnedPage>,
+}
+
+impl IrqBinding {
+    fn is_pinned_in(&self, first: u64, last: u64) -> bool {
+        self.pin
+            .as_ref()
+            .is_some_and(|pin| (first..=last).contains(&pin.iova()))
+    }
+}
+
+/// A binding that was taken out of its queue, whose page is about to be unpinned.
+///
+/// As long as there is one, the queue counts it in `releasing`.
+#[must_use]
+pub(crate) struct Release(Option<IrqBinding>);
+
+impl Release {
+    /// Gives back what the binding held. To be called without any lock of ours.
+    pub(crate) fn finish(self, queue: &Queue, quiesced: Quiesced) {
+        let Some(binding) = self.0 else {
+            return;
+        };
+
+        drop(binding.pin);
+        binding.armed.disarm(quiesced);
+        queue.state.lock().releasing -= 1;
+    }
+}
+
+fn answer(code: ResponseCode) -> StatusWord {
+    StatusWord::with_response(code)
+}
+
+impl State {
+    /// Returns the answer for a guest that must not use the queue now.
+    fn refusal(&self, session: &Arc<Session>) -> Option<StatusWord> {
+        match &self.guest {
+            Some(guest) if Arc::ptr_eq(guest, session) => self
+                .reset
+                .is_some()
+                .then(|| answer(ResponseCode::ResetInProgress)),
+            _ => Some(answer(ResponseCode::QNotAvail)),
+        }
+    }
+}
+
+impl Queue {
+    /// Takes the binding out of the queue, to be given back when the lock was released.
+    pub(crate) fn take_binding(&self, state: &mut State) -> Release {
+        let binding = state.binding.take();
+
+        if binding.is_some() {
+            state.releasing += 1;
+        }
+        state.disabling = None;
+        Release(binding)
+    }
+
+    /// Enables the queue's interrupts for a guest, and returns its answer.
+    ///
+    /// May sleep to pin the page of the NIB. Takes lock 4 and leaves, no other lock of ours.
+    pub(crate) fn enable_irq(
+        self: &Arc<Self>,
+        host: &Host,
+        session: &Arc<Session>,
+        vcpu: &Vcpu<'_>,
+        gisc: Isc,
+        nib: Nib,
+    ) -> StatusWord {
+        if session.add_queue(self).is_err() {
+            return answer(ResponseCode::Busy);
+        }
+        // Another of the guest's processors may be at it.
+        let mut refusal = None;
+        let announced = Wait::PIN.poll(|| {
+            let mut state = self.state.lock();
+
+            refusal = state.refusal(session);
+            if refusal.is_none() && state.enabling.is_some() {
+                return false;
+            }
+            if refusal.is_none() {
+                state.enabling = Some(nib.page());
+            }
+            true
+        });
+        if let Some(refusal) = refusal {
+            return refusal;
+        }
+        if !announced {
+            return answer(ResponseCode::Busy);
+        }
+
+        let status = match self.prepare(session, vcpu, gisc, nib) {
+            Ok((pin, irq)) => self.arm(host, session, pin, irq),
+            Err(_) => answer(ResponseCode::InvalidAddress),
+        };
+        self.state.lock().enabling = None;
+        status
+    }
+
+    /// Returns the answer for a guest whose NIB cannot be used.
+    pub(crate) fn refuse_nib(&self, session: &Arc<Session>) -> StatusWord {
+        self.state
+            .lock()
+            .refusal(session)
+            .unwrap_or(answer(ResponseCode::InvalidAddress))
+    }
+
+    /// Pins the page of a NIB and registers the guest's interruption subclass.
+    fn prepare(
+        &self,
+        session: &Arc<Session>,
+        vcpu: &Vcpu<'_>,
+        gisc: Isc,
+        nib: Nib,
+    ) -> Result<(PinnedPage, UnarmedIrq)> {
+        let (pin, page) = session.device().pin_page(nib.page())?;
+
+        if vcpu.is_protected() {
+            page.ensure_shared()?;
+        }
+        let gisc = GiscRegistration::new(session.kvm().clone(), gisc)?;
+
+        Ok((pin, UnarmedIrq::new(self.apqn(), nib, page, gisc)))
+    }
+
+    /// Tells hardware, and gives back what it does not use.
+    fn arm(
+        &self,
+        host: &Host,
+        session: &Arc<Session>,
+        pin: PinnedPage,
+        irq: UnarmedIrq,
+    ) -> StatusWord {
+        let mut state = self.state.lock();
+        if let Some(refusal) = state.refusal(session) {
+            // The queue was taken from the guest, or reset, while the page was being pinned. Pin
+            // and registration end without the lock.
+            drop(state);
+            return refusal;
+        }
+
+        let (status, armed) = irq.arm();
+        match armed {
+            Armed::Yes(armed, previous) => {
+                let release = self.take_binding(&mut state);
+
+                state.binding = Some(IrqBinding {
+                    armed,
+                    pin: Some(pin),
+                });
+                drop(state);
+                release.finish(self, previous);
+            }
+            Armed::No(irq, previous) => {
+                let release = match &previous {
+                    Some(_) => self.take_binding(&mut state),
+                    None => Release(None),
+                };
+
+                drop(state);
+                drop((pin, irq));
+                if let Some(previous) = previous {
+                    release.finish(self, previous);
+                }
+            }
+            Armed::Unknown(armed) => {
+                // The page stays without the pin.
+                let binding = match state.binding.take() {
+                    Some(older) => IrqBinding {
+                        armed: armed.merge(older.armed),
+                        pin: older.pin,
+                    },
+                    None => IrqBinding { armed, pin: None },
+                };
+
+                state.binding = Some(binding);
+                state.disabling = Some(IrqDisable::new(self.apqn()));
+                drop(state);
+                drop(pin);
+                host.look_after(self.apqn());
+            }
+        }
+        status
+    }
+
+    /// Disables the queue's interrupts for a guest, and returns hardware's answer.
+    ///
+    /// Does not wait until it takes effect: what the interrupts hold is given back then.
+    pub(crate) fn disable_irq(&self, host: &Host, session: &Arc<Session>) -> StatusWord {
+        let mut state = self.state.lock();
+        if let Some(refusal) = state.refusal(session) {
+            return refusal;
+        }
+
+        let status = ap::aqic_disable(self.apqn());
+        if state.binding.is_none() {
+            return status;
+        }
+        let disabling = IrqDisable::new(self.apqn());
+        let mut step = disabling.requested(status);
+        if step == IrqDisableStep::Poll {
+            step = disabling.polled(ap::tapq(self.apqn()));
+        }
+        match step {
+            IrqDisableStep::Quiesced(quiesced) => {
+                let release = self.take_binding(&mut state);
+
+                drop(state);
+                release.finish(self, quiesced);
+            }
+            // Accepted, and not yet in effect.
+            IrqDisableStep::Poll => {
+                state.disabling = Some(disabling);
+                drop(state);
+                host.look_after(self.apqn());
+            }
+            // Not accepted: the guest was told, and may ask again.
+            IrqDisableStep::Request | IrqDisableStep::Unexpected => (),
+        }
+        status
+    }
+
+    /// Sees how the disabling of interrupts is going, and gives back what they held once it is done.
+    ///
+    /// To be called without any lock of ours. Returns whether the queue is known to be at rest.
+    pub(crate) fn poll_disabling(&self) -> bool {
+        let mut state = self.state.lock();
+        let Some(disabling) = state.disabling.take() else {
+            return state.binding.is_none();
+        };
+
+        let mut step = disabling.polled(ap::tapq(self.apqn()));
+        if step == IrqDisableStep::Poll {
+            // Perhaps it was never accepted. To ask again does no harm: 07 is no error here.
+            step = disabling.requested(ap::aqic_disable(self.apqn()));
+        }
+        match step {
+            IrqDisableStep::Quiesced(quiesced) => {
+                let release = self.take_binding(&mut state);
+
+                drop(state);
+                release.finish(self, quiesced);
+                true
+            }
+            IrqDisableStep::Request | IrqDisableStep::Poll | IrqDisableStep::Unexpected => {
+                state.disabling = Some(disabling);
+                false
+            }
+        }
+    }
+
+    /// Unpins the page of the NIB if its address is from `first` to `last`, after having tried to
+    /// disable the queue's interrupts.
+    ///
+    /// To be called without any lock of ours; VFIO holds some of its own, so that it is not waited
+    /// long. If the queue is not at rest by then, the page is not in use by VFIO any more, but held
+    /// on.
+    pub(crate) fn unmap(&self, host: &Host, first: u64, last: u64) {
+        let range = first..=last;
+
+        // A page that is being pinned or unpinned has to be one or the other. If user space holds
+        // that up, the caller's own loop takes over.
+        Wait::PIN.poll(|| {
+            let state = self.state.lock();
+
+            !state.enabling.is_some_and(|page| range.contains(&page)) && state.releasing == 0
+        });
+        {
+            let mut state = self.state.lock();
+
+            match &state.binding {
+                Some(binding) if binding.is_pinned_in(first, last) => (),
+                _ => return,
+            }
+            if state.reset.is_none() && state.disabling.is_none() {
+                let disabling = IrqDisable::new(self.apqn());
+
+                // Whatever it answers, it is asked again.
+                let _ = disabling.requested(ap::aqic_disable(self.apqn()));
+                state.disabling = Some(disabling);
+            }
+        }
+        Wait::UNMAP.poll(|| self.poll_disabling());
+        self.unpin(first, last);
+        host.look_after(self.apqn());
+    }
+
+    /// Unpins the page of the NIB, whether the queue is at rest or not. The session is ending, so
+    /// that nobody pins any more.
+    ///
+    /// To be called without any lock of ours.
+    pub(crate) fn unpin_all(&self) {
+        Wait::PIN.poll(|| {
+            let state = self.state.lock();
+
+            state.enabling.is_none() && state.releasing == 0
+        });
+        self.unpin(0, u64::MAX);
+    }
+
+    fn unpin(&self, first: u64, last: u64) {
+        let mut state = self.state.lock();
+        let pin = match &mut state.binding {
+            Some(binding) if binding.is_pinned_in(first, last) => binding.pin.take(),
+            _ => None,
+        };
+        let Some(pin) = pin else {
+            return;
+        };
+
+        state.releasing += 1;
+        drop(state);
+        drop(pin);
+        self.state.lock().releasing -= 1;
+    }
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Devices that stand for nothing but themselves, and what they hang on: a root device, a bus, and
+//! a driver without functions that has attributes for the bus's devices.
+//!
+//! C header: `include/linux/device.h`
+
+use super::sysfs;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    device,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    prelude::*,
+    sync::{
+        Arc,
+        Completion, //
+    },
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+    ThisModule, //
+};
+
+/// A device directly in `/sys/devices/`; unregistered when dropped.
+///
+/// # Invariants
+///
+/// The pointer is to a registered root device.
+pub(crate) struct RootDevice(NonNull<bindings::device>);
+
+// SAFETY: Devices are reference counted, and can be unregistered from any thread.
+unsafe impl Send for RootDevice {}
+
+// SAFETY: Nothing can be done with a reference.
+unsafe impl Sync for RootDevice {}
+
+impl RootDevice {
+    /// Registers a root device with a link to the module that it is of.
+    pub(crate) fn new(module: &'static ThisModule, name: &'static CStr) -> Result<Self> {
+        // SAFETY: The name is a C string, the module is this one.
+        let raw = from_err_ptr(unsafe {
+            bindings::__root_device_register(name.as_char_ptr(), module.as_ptr())
+        })?;
+
+        // INVARIANT: Registered above.
+        NonNull::new(raw).map(Self).ok_or(ENOMEM)
+    }
+}
+
+impl Drop for RootDevice {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the device is registered.
+        unsafe { bindings::root_device_unregister(self.0.as_ptr()) };
+    }
+}
+
+/// A bus; unregistered when dropped.
+///
+/// # Invariants
+///
+/// The bus is registered.
+pub(crate) struct Bus(Pin<KBox<Opaque<bindings::bus_type>>>);
+
+// SAFETY: The bus is not changed while it is registered, and can be unregistered from any thread.
+unsafe impl Send for Bus {}
+
+// SAFETY: As above.
+unsafe impl Sync for Bus {}
+
+impl Bus {
+    /// Registers a bus on which every driver matches every device.
+    pub(crate) fn new(name: &'static CStr) -> Result<Self> {
+        let raw = bindings::bus_type {
+            name: name.as_char_ptr(),
+            ..pin_init::zeroed()
+        };
+        let bus = KBox::pin(Opaque::new(raw), GFP_KERNEL)?;
+
+        // SAFETY: The bus is pinned in its box, and stays until it was unregistered.
+        to_result(unsafe { bindings::bus_register(bus.get()) })?;
+        // INVARIANT: Registered above.
+        Ok(Self(bus))
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the bus is registered.
+        unsafe { bindings::bus_unregister(self.0.get()) };
+    }
+}
+
+/// A `struct device` with what has to live as long as it.
+#[repr(C)]
+struct Inner<P> {
+    raw: Opaque<bindings::device>,
+    payload: Opaque<P>,
+    released: Arc<Completion>,
+}
+
+/// A device on a bus that is ours; unregistered when dropped, which waits until nobody has a
+/// reference to it any more, so that the module can go.
+///
+/// In it, pinned, is a `P`, a C structure that hangs on the device and is zeroed at first.
+///
+/// # Invariants
+///
+/// The pointer is to a registered device whose memory ends when the last reference does.
+pub(crate) struct OwnDevice<P, T: Send + Sync + 'static> {
+    inner: NonNull<Inner<P>>,
+    released: Arc<Completion>,
+    _data: Arc<T>,
+}
+
+// SAFETY: Devices are reference counted, and can be unregistered from any thread; `P` is only
+// reachable through a raw pointer.
+unsafe impl<P, T: Send + Sync> Send for OwnDevice<P, T> {}
+
+// SAFETY: As above.
+unsafe impl<P, T: Send + Sync> Sync for OwnDevice<P, T> {}
+
+impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
+    /// Registers a device. A driver that is bound to it finds `data` as private data.
+    pub(crate) fn new(
+        name: &'static CStr,
+        parent: &RootDevice,
+        bus: &Bus,
+        data: Arc<T>,
+    ) -> Result<Self> {
+        let released = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let inner = KBox::new(
+            Inner::<P> {
+                raw: Opaque::zeroed(),
+                payload: Opaque::zeroed(),
+                released: released.clone(),
+            },
+            GFP_KERNEL,
+        )?;
+        let inner = KBox::into_raw(inner);
+        let raw = inner.cast::<bindings::device>();
+
+        // SAFETY: The device is zeroed memory of our own, which from `device_initialize()` on
+        // belongs to who has a reference, and is given back by the release function. Parent and
+        // bus are registered, and outlive the device: whoever has them has this value as well, or
+        // drops it first.
+        let result = unsafe {
+            bindings::device_initialize(raw);
+            (*raw).parent = parent.0.as_ptr();
+            (*raw).bus = bus.0.get();
+            (*raw).release = Some(Self::release_callback);
+            bindings::dev_set_drvdata(raw, Arc::as_ptr(&data).cast_mut().cast());
+            to_result(bindings::dev_set_name(
+                raw,
+                c"%s".as_char_ptr(),
+                name.as_char_ptr(),
+            ))
+            .and_then(|()| to_result(bindings::device_add(raw)))
+        };
+        if let Err(error) = result {
+            // SAFETY: The reference from `device_initialize()` ends here.
+            unsafe { bindings::put_device(raw) };
+            return Err(error);
+        }
+
+        Ok(Self {
+            // SAFETY: Comes from a box.
+            // INVARIANT: Registered above.
+            inner: unsafe { NonNull::new_unchecked(inner) },
+            released,
+            _data: data,
+        })
+    }
+
+    extern "C" fn release_callback(raw: *mut bindings::device) {
+        // SAFETY: The device is the first member of an `Inner<P>` that came from a box, and nobody
+        // has a reference any more.
+        let inner = unsafe { KBox::from_raw(raw.cast::<Inner<P>>()) };
+        let released = inner.released.clone();
+
+        drop(inner);
+        released.complete_all();
+    }
+}
+
+impl<P, T: Send + Sync + 'static> OwnDevice<P, T> {
+    /// Returns the pointer to what hangs on the device. Valid as long as the device.
+    pub(super) fn payload(&self) -> *mut P {
+        // SAFETY: By the type invariant the pointer is valid.
+        unsafe { (*self.inner.as_ptr()).payload.get() }
+    }
+
+    pub(super) fn as_raw(&self) -> *mut bindings::device {
+        self.inner.as_ptr().cast()
+    }
+}
+
+impl<P, T: Send + Sync + 'static> AsRef<device::Device> for OwnDevice<P, T> {
+    fn as_ref(&self) -> &device::Device {
+        // SAFETY: By the type invariant the device is valid, and this value has a reference.
+        unsafe { device::Device::from_raw(self.as_raw()) }
+    }
+}
+
+impl<P, T: Send + Sync + 'static> Drop for OwnDevice<P, T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the device is registered.
+        unsafe { bindings::device_unregister(self.as_raw()) };
+        // The release function is code of this module, which is about to go.
+        self.released.wait_for_completion();
+    }
+}
+
+/// A driver without functions on a bus that is ours, which gives the bus's devices attributes;
+/// unregistered when dropped.
+///
+/// # Invariants
+///
+/// The driver is registered.
+pub(crate) struct OwnDriver<T: Send + Sync + 'static> {
+    driver: Pin<KBox<Opaque<bindings::device_driver>>>,
+    _groups: sysfs::Groups<T>,
+    _bus: PhantomData<Bus>,
+}
+
+// SAFETY: The driver is not changed while it is registered, and can be unregistered from any
+// thread.
+unsafe impl<T: Send + Sync> Send for OwnDriver<T> {}
+
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for OwnDriver<T> {}
+
+impl<T: Send + Sync + 'static> OwnDriver<T> {
+    /// Registers a driver, which binds it to a device. Users can neither bind nor unbind it.
+    ///
+    /// All devices of the bus have to be [`OwnDevice`]s with a `T`; the one given is such a one.
+    pub(crate) fn new<P>(
+        name: &'static CStr,
+        bus: &Bus,
+        _device: &OwnDevice<P, T>,
+        attributes: &'static [sysfs::Attribute<T>],
+    ) -> Result<Self> {
+        let groups = sysfs::Groups::new(attributes)?;
+        let raw = bindings::device_driver {
+            name: name.as_char_ptr(),
+            bus: bus.0.get(),
+            suppress_bind_attrs: true,
+            dev_groups: groups.as_ptr(),
+            ..pin_init::zeroed()
+        };
+        let driver = KBox::pin(Opaque::new(raw), GFP_KERNEL)?;
+
+        // SAFETY: The driver is pinned in its box, and it, its name and its attributes stay until
+        // it was unregistered. The bus is registered and unregistered later.
+        to_result(unsafe { bindings::driver_register(driver.get()) })?;
+        // INVARIANT: Registered above.
+        Ok(Self {
+            driver,
+            _groups: groups,
+            _bus: PhantomData,
+        })
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for OwnDriver<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the driver is registered.
+        unsafe { bindings::driver_unregister(self.driver.get()) };
+    }
+}
+
+/// Stores an `Arc` as private data of a device.
+///
+/// # Safety
+///
+/// The device has to be valid, and its private data unused or the bound driver's to set.
+pub(super) unsafe fn set_data<T: Send + Sync + 'static>(raw: *mut bindings::device, data: Arc<T>) {
+    // SAFETY: By the safety requirements.
+    unsafe { bindings::dev_set_drvdata(raw, data.into_foreign()) };
+}
+
+/// Takes an `Arc` that [`set_data`] stored out of a device.
+///
+/// # Safety
+///
+/// The device has to be valid, its private data null or stored by [`set_data`] with the same type,
+/// and nobody else to use it any more.
+pub(super) unsafe fn take_data<T: Send + Sync + 'static>(
+    raw: *mut bindings::device,
+) -> Option<Arc<T>> {
+    // SAFETY: By the safety requirements.
+    unsafe {
+        let data = bindings::dev_get_drvdata(raw);
+        bindings::dev_set_drvdata(raw, core::ptr::null_mut());
+        Arc::<T>::try_from_foreign(data)
+    }
+}

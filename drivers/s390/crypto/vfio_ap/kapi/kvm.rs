@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KVM guests on s390, as far as AP goes: the masks in the AP control block (APCB), the hook for
+//! intercepted PQAP instructions, and the delivery of adapter interrupts.
+//!
+//! Lock order, fixed by KVM: `kvm->lock`, then `pqap_hook_rwsem`. The hook runs under the latter
+//! (shared) and the mutex of a virtual processor, so that it must never take `kvm->lock`.
+//!
+//! C header: `arch/s390/include/asm/kvm_host.h`
+
+use super::bindings as own;
+use crate::model::{
+    GisaOrigin,
+    GuestMatrix,
+    Isc,
+    StatusWord, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    error::to_result,
+    prelude::*,
+    sync::Arc,
+    types::NotThreadSafe, //
+};
+
+/// A reference to a guest, which keeps it from being destroyed.
+///
+/// Dropping the last one destroys the guest, which sleeps, and takes `kvm->lock` among others.
+///
+/// # Invariants
+///
+/// The pointer is valid, and this value owns a reference to what it points to.
+pub(crate) struct Kvm(NonNull<own::kvm>);
+
+// SAFETY: `struct kvm` is reference counted, and can be put from any thread.
+unsafe impl Send for Kvm {}
+
+// SAFETY: All that can be done with a reference is locked.
+unsafe impl Sync for Kvm {}
+
+impl Clone for Kvm {
+    fn clone(&self) -> Self {
+        // SAFETY: By the type invariant the pointer is valid, and its count not zero.
+        unsafe { own::vfio_ap_shim_kvm_get(self.0.as_ptr()) };
+        // INVARIANT: The reference was taken above.
+        Self(self.0)
+    }
+}
+
+impl Drop for Kvm {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this value owns a reference, which ends here.
+        unsafe { own::vfio_ap_shim_kvm_put(self.0.as_ptr()) };
+    }
+}
+
+impl Kvm {
+    /// Takes a reference to a guest.
+    ///
+    /// # Safety
+    ///
+    /// `kvm` has to be valid, and somebody has to hold a reference during the call.
+    pub(super) unsafe fn get(kvm: NonNull<own::kvm>) -> Self {
+        // SAFETY: By the safety requirements.
+        unsafe { own::vfio_ap_shim_kvm_get(kvm.as_ptr()) };
+        // INVARIANT: The reference was taken above.
+        Self(kvm)
+    }
+
+    /// Tells whether the guest has a crypto control block, without which it has no AP.
+    pub(crate) fn has_crypto(&self) -> bool {
+        // SAFETY: By the type invariant the pointer is valid. The member is set when the guest is
+        // created, and never changes.
+        unsafe { own::vfio_ap_shim_kvm_crycbd(self.0.as_ptr()) != 0 }
+    }
+
+    /// Takes the guest's `kvm->lock`. May sleep.
+    pub(crate) fn lock(&self) -> LockedKvm<'_> {
+        // SAFETY: By the type invariant the pointer is valid, and so is the mutex in it.
+        unsafe { bindings::mutex_lock(own::vfio_ap_shim_kvm_lock(self.0.as_ptr())) };
+        LockedKvm {
+            kvm: self,
+            _not_send: NotThreadSafe,
+        }
+    }
+}
+
+/// A guest whose `kvm->lock` is held.
+pub(crate) struct LockedKvm<'a> {
+    kvm: &'a Kvm,
+    _not_send: NotThreadSafe,
+}
+
+impl Drop for LockedKvm<'_> {
+    fn drop(&mut self) {
+        // SAFETY: The mutex was locked by this thread when the value was made.
+        unsafe { bindings::mutex_unlock(own::vfio_ap_shim_kvm_lock(self.kvm.0.as_ptr())) };
+    }
+}
+
+impl LockedKvm<'_> {
+    /// Passes to the guest what a matrix has, and nothing else.
+    ///
+    /// When this returns, none of the guest's processors runs with the masks from before.
+    pub(crate) fn set_masks(&mut self, matrix: &GuestMatrix) {
+        let (mut apm, mut aqm, mut adm) = (
+            *matrix.apm().words(),
+            *matrix.aqm().words(),
+            *matrix.adm().words(),
+        );
+
+        // SAFETY: `kvm->lock` is held, as the function demands. It reads up to 256 bits each.
+        unsafe {
+            own::vfio_ap_shim_kvm_set_masks(
+                self.kvm.0.as_ptr(),
+                apm.as_mut_ptr(),
+                aqm.as_mut_ptr(),
+                adm.as_mut_ptr(),
+            )
+        };
+    }
+
+    /// Takes everything away from the guest.
+    ///
+    /// When this returns, none of the guest's processors runs with the masks from before.
+    pub(crate) fn clear_masks(&mut self) {
+        // SAFETY: `kvm->lock` is held, as the function demands.
+        unsafe { own::vfio_ap_shim_kvm_clear_masks(self.kvm.0.as_ptr()) };
+    }
+
+    /// Registers a hook for the guest's intercepted PQAP instructions.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if the guest has one: only one device can pass AP to a guest.
+    pub(crate) fn register_hook<T: PqapHook>(&mut self, data: Arc<T>) -> Result<HookRegistration> {
+        let cell: KBox<HookCell<T>> = KBox::new(
+            HookCell {
+                function: Self::hook_callback::<T>,
+                data,
+            },
+            GFP_KERNEL,
+        )?;
+        let hook = HookSemaphore::write(self.kvm);
+
+        if !hook.get().is_null() {
+            return Err(EPERM);
+        }
+        let cell = KBox::into_raw(cell);
+        hook.set(cell.cast());
+        drop(hook);
+
+        // INVARIANT: The cell was published above.
+        Ok(HookRegistration {
+            kvm: self.kvm.clone(),
+            cell: cell.cast(),
+            free: |cell| {
+                // SAFETY: `cell` came from `into_raw()` of this type, and is not published any
+                // more.
+                drop(unsafe { KBox::from_raw(cell.cast::<HookCell<T>>()) });
+            },
+        })
+    }
+
+    extern "C" fn hook_callback<T: PqapHook>(vcpu: *mut own::kvm_vcpu) -> c_int {
+        let Some(raw) = NonNull::new(vcpu) else {
+            return super::errno::eopnotsupp().to_errno();
+        };
+        let mut vcpu = Vcpu {
+            raw,
+            _vcpu: PhantomData,
+        };
+
+        // SAFETY: KVM calls through the cell's first member, under `pqap_hook_rwsem`, under which
+        // the cell can be neither exchanged nor freed.
+        let cell = unsafe { *own::vfio_ap_shim_kvm_hook(vcpu.kvm().as_ptr()) };
+        // SAFETY: As above; only this cell's type has this function in it.
+        let cell = unsafe { &*cell.cast::<HookCell<T>>() };
+
+        match cell.data.pqap(&vcpu) {
+            Pqap::Answer(status) => {
+                vcpu.set_gpr1(u64::from(status.to_raw()));
+                0
+            }
+            Pqap::NotHandled => super::errno::eopnotsupp().to_errno(),
+        }
+    }
+}
+
+/// `pqap_hook_rwsem` of a guest, held exclusively.
+struct HookSemaphore<'a>(&'a Kvm);
+
+impl<'a> HookSemaphore<'a> {
+    fn write(kvm: &'a Kvm) -> Self {
+        // SAFETY: By the type invariant of `Kvm` the pointer is valid, and so is the semaphore.
+        unsafe { bindings::down_write(own::vfio_ap_shim_kvm_hook_rwsem(kvm.0.as_ptr())) };
+        Self(kvm)
+    }
+
+    fn get(&self) -> *mut c_void {
+        // SAFETY: The pointer is valid, and the semaphore that protects the member is held.
+        unsafe { *own::vfio_ap_shim_kvm_hook(self.0 .0.as_ptr()) }
+    }
+
+    fn set(&self, cell: *mut c_void) {
+        // SAFETY: As above.
+        unsafe { *own::vfio_ap_shim_kvm_hook(self.0 .0.as_ptr()) = cell };
+    }
+}
+
+impl Drop for HookSemaphore<'_> {
+    fn drop(&mut self) {
+        // SAFETY: The semaphore was taken by this thread when the value was made.
+        unsafe { bindings::up_write(own::vfio_ap_shim_kvm_hook_rwsem(self.0 .0.as_ptr())) };
+    }
+}
+
+/// What KVM's pointer to a hook points to: a function pointer, and ours behind it.
+#[repr(C)]
+struct HookCell<T> {
+    function: unsafe extern "C" fn(*mut own::kvm_vcpu) -> c_int,
+    data: Arc<T>,
+}
+
+/// What handles a guest's intercepted PQAP instructions.
+///
+/// KVM has checked the function code (AQIC), the privilege, the reserved bits of general register 0
+/// and the facilities before.
+pub(crate) trait PqapHook: Send + Sync + 'static {
+    /// Handles one instruction. May sleep, but not for long: the virtual processor waits. Must not
+    /// take `kvm->lock`.
+    fn pqap(&self, vcpu: &Vcpu<'_>) -> Pqap;
+}
+
+/// What came of an intercepted PQAP instruction.
+pub(crate) enum Pqap {
+    /// The status word for the guest. The condition code follows from its response code.
+    Answer(StatusWord),
+    /// It is left to user space.
+    NotHandled,
+}
+
+/// The registration of a hook; unregistered when dropped, which waits for running ones.
+///
+/// # Invariants
+///
+/// `cell` is what KVM's pointer points to, and `free` frees it.
+pub(crate) struct HookRegistration {
+    kvm: Kvm,
+    cell: *mut c_void,
+    free: fn(*mut c_void),
+}
+
+// SAFETY: The hook's data is `Send` and `Sync`; the rest may be dropped on any thread.
+unsafe impl Send for HookRegistration {}
+
+// SAFETY: Nothing can be done with a reference.
+unsafe impl Sync for HookRegistration {}
+
+impl Drop for HookRegistration {
+    fn drop(&mut self) {
+        let hook = HookSemaphore::write(&self.kvm);
+
+        hook.set(core::ptr::null_mut());
+        drop(hook);
+        // The semaphore was held exclusively, so that no hook runs, and none will.
+        (self.free)(self.cell);
+    }
+}
+
+/// A virtual processor whose instruction was intercepted.
+pub(crate) struct Vcpu<'a> {
+    raw: NonNull<own::kvm_vcpu>,
+    _vcpu: PhantomData<&'a ()>,
+}
+
+impl Vcpu<'_> {
+    fn kvm(&self) -> NonNull<own::kvm> {
+        // SAFETY: The processor is valid while its instruction is handled, and so is its guest,
+        // which is never null.
+        unsafe { NonNull::new_unchecked(own::vfio_ap_shim_vcpu_kvm(self.raw.as_ptr())) }
+    }
+
+    /// Returns general registers 0, 1 and 2.
+    pub(crate) fn gprs(&self) -> [u64; 3] {
+        // SAFETY: The registers are 16 words of memory shared with user space, which may change
+        // them: they are read once, and not through a reference.
+        unsafe {
+            let gprs = own::vfio_ap_shim_vcpu_gprs(self.raw.as_ptr());
+            [
+                gprs.read_volatile(),
+                gprs.add(1).read_volatile(),
+                gprs.add(2).read_volatile(),
+            ]
+        }
+    }
+
+    fn set_gpr1(&mut self, value: u64) {
+        // SAFETY: As in `gprs()`; the thread that handles the instruction is the one to write.
+        unsafe {
+            own::vfio_ap_shim_vcpu_gprs(self.raw.as_ptr())
+                .add(1)
+                .write_volatile(value)
+        };
+    }
+
+    /// Tells whether the guest's adapter interrupts are delivered through its interruption state
+    /// area (ECA.11, the adapter interruption virtualization facility).
+    pub(crate) fn has_interrupt_virtualization(&self) -> bool {
+        // SAFETY: The processor is valid while its instruction is handled.
+        unsafe { own::vfio_ap_shim_vcpu_has_aiv(self.raw.as_ptr()) }
+    }
+
+    /// Tells whether the guest is a protected one (secure execution).
+    pub(crate) fn is_protected(&self) -> bool {
+        // SAFETY: As above, and the processor's mutex is held, as the function demands.
+        unsafe { own::vfio_ap_shim_vcpu_is_protected(self.raw.as_ptr()) }
+    }
+
+    /// Tells whether an absolute address of the guest is in its memory.
+    pub(crate) fn has_memory_at(&self, address: u64) -> bool {
+        // SAFETY: As above, and KVM handles instructions in an SRCU read section, as the function
+        // demands.
+        unsafe { own::vfio_ap_shim_kvm_gpa_in_memslot(self.kvm().as_ptr(), address) }
+    }
+}
+
+/// The registration of a guest's interruption subclass for alerts; unregistered when dropped.
+///
+/// While it is there, the host gets an interrupt when an adapter made one of that subclass pending
+/// for a guest that could not take it. It keeps the guest, and with it the guest interruption state
+/// area, in existence.
+///
+/// # Invariants
+///
+/// `gisc` is registered for `kvm`, once for this value.
+pub(crate) struct GiscRegistration {
+    kvm: Kvm,
+    gisc: Isc,
+    isc: Isc,
+    gisa: GisaOrigin,
+}
+
+impl GiscRegistration {
+    /// Registers a subclass.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the guest has no interruption state area.
+    pub(crate) fn new(kvm: Kvm, gisc: Isc) -> Result<Self> {
+        // SAFETY: By the type invariant of `Kvm` the pointer is valid.
+        let (isc, gisa) = unsafe {
+            (
+                own::vfio_ap_shim_kvm_gisc_register(kvm.0.as_ptr(), gisc.get().into()),
+                own::vfio_ap_shim_kvm_gisa(kvm.0.as_ptr()),
+            )
+        };
+        to_result(isc.min(0))?;
+
+        let isc = u8::try_from(isc).ok().and_then(Isc::new);
+        match (isc, GisaOrigin::new(gisa)) {
+            // INVARIANT: Registered above.
+            (Some(isc), Some(gisa)) => Ok(Self {
+                kvm,
+                gisc,
+                isc,
+                gisa,
+            }),
+            _ => {
+                // SAFETY: The subclass was registered above.
+                unsafe { own::vfio_ap_shim_kvm_gisc_unregister(kvm.0.as_ptr(), gisc.get().into()) };
+                Err(ENODEV)
+            }
+        }
+    }
+
+    /// Returns the guest's subclass.
+    pub(crate) fn gisc(&self) -> Isc {
+        self.gisc
+    }
+
+    /// Returns the host's subclass for alerts.
+    pub(crate) fn isc(&self) -> Isc {
+        self.isc
+    }
+
+    /// Returns the address of the guest interruption state area.
+    pub(crate) fn gisa(&self) -> GisaOrigin {
+        self.gisa
+    }
+}
+
+impl Drop for GiscRegistration {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the guest exists and the subclass is registered. Failure
+        // is for subclasses that are not.
+        unsafe {
+            own::vfio_ap_shim_kvm_gisc_unregister(self.kvm.0.as_ptr(), self.gisc.get().into())
+        };
+    }
+}

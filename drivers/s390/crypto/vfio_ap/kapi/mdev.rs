@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mediated devices: drivers for them, and the parents that they are created under.
+//!
+//! C header: `include/linux/mdev.h`
+
+use super::{
+    bindings as own,
+    device::{
+        set_data,
+        take_data,
+        OwnDevice, //
+    },
+    sysfs, //
+};
+use kernel::{
+    bindings,
+    container_of,
+    device,
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*,
+    sync::Arc,
+    types::Opaque,
+    ThisModule, //
+};
+
+/// A driver for mediated devices.
+///
+/// The driver core holds the device's lock around [`probe`](Self::probe) and
+/// [`remove`](Self::remove), which may sleep.
+pub(crate) trait Driver: 'static {
+    /// What the driver as a whole works on.
+    type Host: Send + Sync;
+    /// What the driver has for each device.
+    type Device: Send + Sync;
+
+    /// The driver's name on the bus of mediated devices.
+    const NAME: &'static CStr;
+    /// The name of the driver's module.
+    const MODULE: &'static CStr;
+    /// The name of the user space interface, for the attribute `device_api` of its types.
+    const DEVICE_API: &'static CStr;
+    /// How many devices there can be at a time.
+    const MAX_INSTANCES: u32;
+
+    /// Returns the attributes that devices have while the driver is bound to them.
+    fn attributes() -> &'static [sysfs::Attribute<Self::Device>];
+
+    /// A device was created.
+    fn probe(host: &Arc<Self::Host>, device: &device::Device) -> Result<Arc<Self::Device>>;
+
+    /// A device is being removed. Its attributes are gone.
+    fn remove(host: &Arc<Self::Host>, device: Arc<Self::Device>);
+}
+
+#[repr(C)]
+struct Cell<T: Driver> {
+    raw: Opaque<own::mdev_driver>,
+    host: Arc<T::Host>,
+    _groups: sysfs::Groups<T::Device>,
+}
+
+/// The registration of a driver for mediated devices; unregistered when dropped.
+///
+/// # Invariants
+///
+/// The driver is registered.
+pub(crate) struct Registration<T: Driver>(Arc<Cell<T>>);
+
+// SAFETY: Nothing can be done with a reference, and unregistering is allowed from any thread.
+unsafe impl<T: Driver> Send for Registration<T> {}
+
+// SAFETY: As above.
+unsafe impl<T: Driver> Sync for Registration<T> {}
+
+impl<T: Driver> Registration<T> {
+    /// Registers the driver.
+    pub(crate) fn new(module: &'static ThisModule, host: Arc<T::Host>) -> Result<Self> {
+        let groups = sysfs::Groups::<T::Device>::new(T::attributes())?;
+        let raw = own::mdev_driver {
+            device_api: T::DEVICE_API.as_char_ptr(),
+            max_instances: T::MAX_INSTANCES,
+            probe: Some(Self::probe_callback),
+            remove: Some(Self::remove_callback),
+            driver: bindings::device_driver {
+                name: T::NAME.as_char_ptr(),
+                owner: module.as_ptr(),
+                mod_name: T::MODULE.as_char_ptr(),
+                dev_groups: groups.as_ptr(),
+                ..pin_init::zeroed()
+            },
+            ..pin_init::zeroed()
+        };
+        let cell = Arc::new(
+            Cell {
+                raw: Opaque::new(raw),
+                host,
+                _groups: groups,
+            },
+            GFP_KERNEL,
+        )?;
+
+        // SAFETY: The driver does not move, and stays with its names and attributes until it was
+        // unregistered.
+        to_result(unsafe { own::mdev_register_driver(cell.raw.get()) })?;
+        // INVARIANT: Registered above.
+        Ok(Self(cell))
+    }
+
+    /// # Safety
+    ///
+    /// `raw` has to be a device that this driver is bound to, or is being bound to.
+    unsafe fn cell<'a>(raw: *mut own::mdev_device) -> &'a Cell<T> {
+        // SAFETY: The device's driver is the one in the `mdev_driver` at the beginning of a
+        // `Cell<T>`, which lives as long as the driver is registered.
+        unsafe {
+            let driver = (*raw).dev.driver;
+            &*container_of!(driver, own::mdev_driver, driver).cast::<Cell<T>>()
+        }
+    }
+
+    extern "C" fn probe_callback(raw: *mut own::mdev_device) -> c_int {
+        from_result(|| {
+            // SAFETY: The driver core is binding this driver to the device.
+            let cell = unsafe { Self::cell(raw) };
+            // SAFETY: The device is valid, and `dev` its first member.
+            let device = unsafe { device::Device::from_raw(raw.cast()) };
+            let data = T::probe(&cell.host, device)?;
+
+            // SAFETY: The device is valid, and its private data the bound driver's.
+            unsafe { set_data(raw.cast(), data) };
+            Ok(0)
+        })
+    }
+
+    extern "C" fn remove_callback(raw: *mut own::mdev_device) {
+        // SAFETY: The driver core is unbinding this driver from the device.
+        let cell = unsafe { Self::cell(raw) };
+
+        // SAFETY: The successful probe stored the data, and its only users, the attributes, are
+        // gone.
+        if let Some(data) = unsafe { take_data::<T::Device>(raw.cast()) } {
+            T::remove(&cell.host, data);
+        }
+    }
+}
+
+impl<T: Driver> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the driver is registered.
+        unsafe { own::mdev_unregister_driver(self.0.raw.get()) };
+    }
+}
+
+/// What hangs on a device that mediated devices are created under.
+#[repr(C)]
+pub(crate) struct ParentPayload {
+    parent: own::mdev_parent,
+    kind: own::mdev_type,
+    kinds: *mut own::mdev_type,
+}
+
+// SAFETY: All members are C structures and pointers, for which all zeroes is a value.
+unsafe impl pin_init::Zeroable for ParentPayload {}
+
+/// The registration of a parent with one type of mediated devices; unregistered when dropped, which
+/// removes all its devices, and waits for those in use.
+///
+/// It refers to `D` and to the driver as raw pointers: both have to be dropped later, which a
+/// structure with this as an earlier field does.
+///
+/// # Invariants
+///
+/// The parent is registered.
+pub(crate) struct ParentRegistration<T: Driver> {
+    payload: *mut ParentPayload,
+    // The mdev core reads the driver until the last device is released.
+    _driver: Arc<Cell<T>>,
+}
+
+// SAFETY: Nothing can be done with a reference, and unregistering is allowed from any thread.
+unsafe impl<T: Driver> Send for ParentRegistration<T> {}
+
+// SAFETY: As above.
+unsafe impl<T: Driver> Sync for ParentRegistration<T> {}
+
+impl<T: Driver> ParentRegistration<T> {
+    /// Registers `device` as a parent, with a type of the name `sysfs_name` below the driver's, and
+    /// `pretty_name` for people.
+    pub(crate) fn new<D: Send + Sync + 'static>(
+        device: &OwnDevice<ParentPayload, D>,
+        driver: &Registration<T>,
+        sysfs_name: &'static CStr,
+        pretty_name: &'static CStr,
+    ) -> Result<Self> {
+        let payload = device.payload();
+
+        // SAFETY: The payload lives as long as the device, to which the mdev core takes references
+        // for as long as it uses the payload; nobody else uses it, and a second registration fails
+        // because the names in sysfs exist. The driver is kept by the registration, and the names
+        // are statics.
+        unsafe {
+            (*payload).kind.sysfs_name = sysfs_name.as_char_ptr();
+            (*payload).kind.pretty_name = pretty_name.as_char_ptr();
+            (*payload).kinds = &raw mut (*payload).kind;
+            to_result(own::mdev_register_parent(
+                &raw mut (*payload).parent,
+                device.as_raw(),
+                driver.0.raw.get(),
+                &raw mut (*payload).kinds,
+                1,
+            ))?;
+        }
+        // INVARIANT: Registered above.
+        Ok(Self {
+            payload,
+            _driver: driver.0.clone(),
+        })
+    }
+}
+
+impl<T: Driver> Drop for ParentRegistration<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the parent is registered.
+        unsafe { own::mdev_unregister_parent(&raw mut (*self.payload).parent) };
+    }
+}

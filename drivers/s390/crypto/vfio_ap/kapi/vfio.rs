@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VFIO devices without an IOMMU of their own, whose memory accesses the driver mediates.
+//!
+//! What may not be held when: the type1 container calls [`Ops::dma_unmap`] with its device list
+//! locked, takes that lock under `iommu->lock`, and pinning and unpinning take `iommu->lock`. So no
+//! lock that `dma_unmap` needs may be held while a page is pinned, or a [`Pin`](PinnedPage) dropped.
+//!
+//! C header: `include/linux/vfio.h`
+
+use super::{
+    airq::HeldPage,
+    bindings as own,
+    kvm::Kvm, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    bindings,
+    device,
+    error::{
+        from_err_ptr,
+        from_result,
+        to_result, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        Arc, //
+    },
+    types::Opaque, //
+};
+
+/// A VFIO device.
+///
+/// # Invariants
+///
+/// Always reference counted, by the class device in it.
+#[repr(transparent)]
+pub(crate) struct Device(Opaque<own::vfio_device>);
+
+// SAFETY: The device is reference counted, and may be put from any thread.
+unsafe impl Send for Device {}
+
+// SAFETY: All that can be done with a reference is locked by VFIO.
+unsafe impl Sync for Device {}
+
+// SAFETY: The functions get and put a reference.
+unsafe impl AlwaysRefCounted for Device {
+    fn inc_ref(&self) {
+        // SAFETY: By the type invariant the device is valid, and its count not zero.
+        unsafe { own::vfio_ap_shim_vfio_get_device(self.0.get()) };
+    }
+
+    unsafe fn dec_ref(this: NonNull<Self>) {
+        // SAFETY: By the safety requirements there is a reference, which ends here.
+        unsafe { own::vfio_ap_shim_vfio_put_device(this.as_ptr().cast()) };
+    }
+}
+
+impl Device {
+    /// Pins the page that an I/O virtual address is in, for reading and writing. May sleep.
+    ///
+    /// Only to be called while the device is open, and by what ends before it is closed.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if nothing is mapped there, `EPERM` if the mapping may not be written, `EACCES` if
+    /// the container cannot pin, and others of VFIO's.
+    pub(crate) fn pin_page(&self, iova: u64) -> Result<(PinnedPage, HeldPage)> {
+        let iova = iova & !(PAGE_SIZE as u64 - 1);
+        let mut page = core::ptr::null_mut();
+        let prot = (bindings::IOMMU_READ | bindings::IOMMU_WRITE) as c_int;
+
+        // SAFETY: The device is valid; there is room for one page's pointer.
+        let pinned = unsafe { own::vfio_pin_pages(self.0.get(), iova, 1, prot, &raw mut page) };
+        to_result(pinned.min(0))?;
+        let page = NonNull::new(page).filter(|_| pinned == 1).ok_or(EINVAL)?;
+
+        // INVARIANT: Pinned above.
+        let pin = PinnedPage {
+            device: self.into(),
+            iova,
+        };
+        // SAFETY: The pin holds a reference to the page.
+        Ok((pin, unsafe { HeldPage::get(page) }))
+    }
+}
+
+/// A page that is pinned through a device; unpinned when dropped, which may sleep.
+///
+/// # Invariants
+///
+/// The page at `iova` was pinned once for this value.
+pub(crate) struct PinnedPage {
+    device: ARef<Device>,
+    iova: u64,
+}
+
+impl PinnedPage {
+    /// Returns the I/O virtual address of the page.
+    pub(crate) fn iova(&self) -> u64 {
+        self.iova
+    }
+}
+
+impl Drop for PinnedPage {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the page is pinned. The device is valid; if it had been
+        // closed meanwhile, VFIO would warn and do nothing.
+        unsafe { own::vfio_unpin_pages(self.device.0.get(), self.iova, 1) };
+    }
+}
+
+/// What a VFIO device does. All functions may sleep.
+///
+/// VFIO holds the device set's lock around [`open`](Self::open) and [`close`](Self::close), and what
+/// the module describes around [`dma_unmap`](Self::dma_unmap).
+pub(crate) trait Ops: Send + Sync + 'static {
+    /// The device is opened for the first time since it was closed. `kvm` is the guest that its
+    /// group or file was associated with.
+    fn open(this: &Arc<Self>, device: ARef<Device>, kvm: Option<Kvm>) -> Result;
+
+    /// The device's last file was closed. All pages have to be unpinned when this returns.
+    fn close(this: &Arc<Self>);
+
+    /// An ioctl; `arg` as user space passed it.
+    fn ioctl(this: &Arc<Self>, cmd: u32, arg: usize) -> Result<isize>;
+
+    /// User space unmaps the I/O virtual addresses from `first` to `last`. All pages in it have to
+    /// be unpinned when this returns.
+    fn dma_unmap(this: &Arc<Self>, first: u64, last: u64);
+
+    /// The driver is waiting for the device to be closed. Called every ten seconds, counting from 0.
+    fn request(this: &Arc<Self>, count: u32);
+}
+
+/// A `struct vfio_device` with what is ours behind it.
+#[repr(C)]
+struct Inner<T> {
+    raw: Opaque<own::vfio_device>,
+    // All zeroes until the device is registered, which is `None`.
+    data: Option<Arc<T>>,
+}
+
+/// The registration of a VFIO device; unregistered when dropped, which waits until it is closed.
+///
+/// # Invariants
+///
+/// The pointer is to a registered device with data, and this value owns a reference to it.
+pub(crate) struct Registration<T: Ops>(NonNull<Inner<T>>);
+
+// SAFETY: The data is `Send` and `Sync`, and unregistering is allowed from any thread.
+unsafe impl<T: Ops> Send for Registration<T> {}
+
+// SAFETY: Nothing can be done with a reference but what `Device` allows.
+unsafe impl<T: Ops> Sync for Registration<T> {}
+
+impl<T: Ops> Registration<T> {
+    const OPS: own::vfio_device_ops = own::vfio_device_ops {
+        release: Some(Self::release_callback),
+        open_device: Some(Self::open_callback),
+        close_device: Some(Self::close_callback),
+        ioctl: Some(Self::ioctl_callback),
+        dma_unmap: Some(Self::dma_unmap_callback),
+        request: Some(Self::request_callback),
+        bind_iommufd: Some(own::vfio_iommufd_emulated_bind),
+        unbind_iommufd: Some(own::vfio_iommufd_emulated_unbind),
+        attach_ioas: Some(own::vfio_iommufd_emulated_attach_ioas),
+        detach_ioas: Some(own::vfio_iommufd_emulated_detach_ioas),
+        ..pin_init::zeroed()
+    };
+
+    /// Registers a device that is a child of `parent`, whose driver has to be bound to it and to
+    /// unregister the device before it is unbound.
+    pub(crate) fn new(parent: &device::Device, data: Arc<T>) -> Result<Self> {
+        // SAFETY: The parent is valid, and VFIO takes a reference to it before it needs one. The
+        // size is that of a structure that begins with a `struct vfio_device`.
+        let raw = from_err_ptr(unsafe {
+            own::_vfio_alloc_device(
+                size_of::<Inner<T>>(),
+                core::ptr::from_ref(parent).cast_mut().cast(),
+                &Self::OPS,
+            )
+        })?;
+        let inner = NonNull::new(raw.cast::<Inner<T>>()).ok_or(ENOMEM)?;
+
+        // SAFETY: VFIO has allocated the whole structure, zeroed, and nobody else knows it yet.
+        unsafe { (*inner.as_ptr()).data = Some(data) };
+
+        // SAFETY: The device was allocated above.
+        let result = to_result(unsafe { own::vfio_register_emulated_iommu_dev(raw) });
+        if let Err(error) = result {
+            // SAFETY: The reference from the allocation ends here, and with it the device.
+            unsafe { own::vfio_ap_shim_vfio_put_device(raw) };
+            return Err(error);
+        }
+
+        // INVARIANT: Registered above; the reference is the one from the allocation.
+        Ok(Self(inner))
+    }
+
+    /// # Safety
+    ///
+    /// `raw` has to be a device that [`Self::new`] made, with data, and has to stay as long as the
+    /// reference.
+    unsafe fn data<'a>(raw: *mut own::vfio_device) -> Option<&'a Arc<T>> {
+        // SAFETY: By the safety requirements. The data is written before the device is registered,
+        // and taken out when nobody has a reference any more.
+        unsafe { (*raw.cast::<Inner<T>>()).data.as_ref() }
+    }
+
+    extern "C" fn release_callback(raw: *mut own::vfio_device) {
+        // SAFETY: VFIO calls this when the last reference is gone, and frees the memory after it,
+        // which is why the data has to be taken out.
+        drop(unsafe { (*raw.cast::<Inner<T>>()).data.take() });
+    }
+
+    extern "C" fn open_callback(raw: *mut own::vfio_device) -> c_int {
+        from_result(|| {
+            // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
+            let data = unsafe { Self::data(raw) }.ok_or(ENODEV)?;
+            // SAFETY: The device set's lock is held, under which the member changes; VFIO holds a
+            // reference as long as it is not null.
+            let kvm =
+                NonNull::new(unsafe { (*raw).kvm }).map(|kvm| unsafe { Kvm::get(kvm.cast()) });
+            // SAFETY: `Device` is a transparent wrapper, and VFIO holds a reference.
+            let device = unsafe { &*raw.cast::<Device>() };
+
+            T::open(data, device.into(), kvm)?;
+            Ok(0)
+        })
+    }
+
+    extern "C" fn close_callback(raw: *mut own::vfio_device) {
+        // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
+        if let Some(data) = unsafe { Self::data(raw) } {
+            T::close(data);
+        }
+    }
+
+    extern "C" fn ioctl_callback(raw: *mut own::vfio_device, cmd: c_uint, arg: usize) -> isize {
+        // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
+        let result = match unsafe { Self::data(raw) } {
+            Some(data) => T::ioctl(data, cmd, arg),
+            None => Err(ENODEV),
+        };
+
+        result.unwrap_or_else(|error| error.to_errno() as isize)
+    }
+
+    extern "C" fn dma_unmap_callback(raw: *mut own::vfio_device, iova: u64, length: u64) {
+        // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
+        if let Some(data) = unsafe { Self::data(raw) } {
+            if length != 0 {
+                T::dma_unmap(data, iova, iova.saturating_add(length - 1));
+            }
+        }
+    }
+
+    extern "C" fn request_callback(raw: *mut own::vfio_device, count: c_uint) {
+        // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
+        if let Some(data) = unsafe { Self::data(raw) } {
+            T::request(data, count);
+        }
+    }
+}
+
+impl<T: Ops> Drop for Registration<T> {
+    fn drop(&mut self) {
+        let raw = self.0.as_ptr().cast();
+
+        // SAFETY: By the type invariant the device is registered, and this value owns a reference,
+        // which ends here.
+        unsafe {
+            own::vfio_unregister_group_dev(raw);
+            own::vfio_ap_shim_vfio_put_device(raw);
+        }
+    }
+}
+
+/// The ioctls of a VFIO device, and what they pass.
+///
+/// C header: `include/uapi/linux/vfio.h`
+pub(crate) mod uapi {
+    use super::own;
+
+    pub(crate) use own::{
+        RUST_CONST_HELPER_VFIO_DEVICE_GET_INFO as DEVICE_GET_INFO,
+        RUST_CONST_HELPER_VFIO_DEVICE_GET_IRQ_INFO as DEVICE_GET_IRQ_INFO,
+        RUST_CONST_HELPER_VFIO_DEVICE_RESET as DEVICE_RESET,
+        RUST_CONST_HELPER_VFIO_DEVICE_SET_IRQS as DEVICE_SET_IRQS, //
+    };
+}

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A matrix mediated device: what is assigned to it, and the guest that it is passed to.
+//!
+//! There is one [`Mediated`] for each device that an administrator has created. While a guest has it
+//! open there is a [`Session`] as well.
+
+use crate::{
+    attributes,
+    hook::Hook,
+    ioctl,
+    kapi::{
+        eventfd::EventFd,
+        kvm::{
+            HookRegistration,
+            Kvm, //
+        },
+        mdev,
+        sysfs::Attribute,
+        vfio, //
+    },
+    matrix::{
+        Host,
+        Topology, //
+    },
+    model::{
+        GuestMatrix,
+        Matrix, //
+    },
+    queue::Queue,
+    reset::{
+        Batch,
+        Wait, //
+    },
+};
+use kernel::{
+    device::Device,
+    new_mutex,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNode, //
+    },
+    sync::{
+        aref::ARef,
+        Arc,
+        Mutex, //
+    },
+};
+
+/// The events that a VMM can ask to be told of; their indexes in `VFIO_DEVICE_SET_IRQS`.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub(crate) enum Event {
+    /// The driver would like the device back.
+    Request = 0,
+    /// The guest's matrix has changed.
+    ConfigChange = 1,
+}
+
+impl Event {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 2;
+}
+
+/// What changes of a mediated device: protected by lock 3.
+pub(crate) struct State {
+    matrix: Matrix,
+    guest: GuestMatrix,
+    /// Everything was taken from the guest, because the driver would like the device back.
+    withdrawn: bool,
+    hook: Option<HookRegistration>,
+    pub(crate) triggers: [Option<EventFd>; Event::COUNT],
+}
+
+/// A matrix mediated device.
+#[pin_data]
+pub(crate) struct Mediated {
+    host: Arc<Host>,
+    device: ARef<Device>,
+    /// Lock 3.
+    #[pin]
+    state: Mutex<State>,
+    /// What is there while the device is open. A leaf; changes only with lock 1 held as well.
+    #[pin]
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+/// A guest that has a mediated device open.
+#[pin_data]
+pub(crate) struct Session {
+    device: ARef<vfio::Device>,
+    kvm: Kvm,
+    /// The queues whose interrupts the guest has asked for, by APQN. A leaf.
+    #[pin]
+    queues: Mutex<RBTree<u16, Arc<Queue>>>,
+}
+
+impl Session {
+    fn new(device: ARef<vfio::Device>, kvm: Kvm) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                device,
+                kvm,
+                queues <- new_mutex!(RBTree::new(), "vfio_ap::session.queues"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Returns the VFIO device, through which the guest's pages are pinned.
+    pub(crate) fn device(&self) -> &vfio::Device {
+        &self.device
+    }
+
+    /// Returns the guest.
+    pub(crate) fn kvm(&self) -> &Kvm {
+        &self.kvm
+    }
+
+    /// Adds a queue, if it is not there, so that its page will be found when it has to be unpinned.
+    pub(crate) fn add_queue(&self, queue: &Arc<Queue>) -> Result {
+        let key = queue.apqn().to_raw();
+
+        if let Some(known) = self.queues.lock().get(&key) {
+            if Arc::ptr_eq(known, queue) {
+                return Ok(());
+            }
+        }
+        let node = RBTreeNode::new(key, queue.clone(), GFP_KERNEL)?;
+        // A queue of the same number that was unbound has nothing pinned.
+        let old = self.queues.lock().insert(node);
+
+        drop(old);
+        Ok(())
+    }
+
+    /// Calls `f` for each queue, without the lock.
+    fn for_each_queue(&self, mut f: impl FnMut(&Arc<Queue>)) {
+        let mut next = Some(0);
+
+        while let Some(key) = next {
+            let queue = self
+                .queues
+                .lock()
+                .cursor_lower_bound(&key)
+                .map(|cursor| cursor.current().1.clone());
+            let Some(queue) = queue else {
+                return;
+            };
+            f(&queue);
+            next = queue.apqn().to_raw().checked_add(1);
+        }
+    }
+}
+
+impl Mediated {
+    fn new(host: Arc<Host>, device: &Device) -> Result<Arc<Self>> {
+        let state = State {
+            matrix: Matrix::EMPTY,
+            guest: GuestMatrix::EMPTY,
+            withdrawn: false,
+            hook: None,
+            triggers: [const { None }; Event::COUNT],
+        };
+
+        Arc::pin_init(
+            pin_init!(Self {
+                host,
+                device: device.into(),
+                state <- new_mutex!(state, "vfio_ap::mdev.state"),
+                session <- new_mutex!(None, "vfio_ap::mdev.session"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Returns the host.
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// Returns the device, for messages.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Returns the device's name, which is its UUID.
+    pub(crate) fn name(&self) -> &CStr {
+        self.device.name()
+    }
+
+    /// Returns what is assigned.
+    pub(crate) fn matrix(&self) -> Matrix {
+        self.state.lock().matrix
+    }
+
+    /// Returns what the guest has, or would have if there were one.
+    pub(crate) fn guest_matrix(&self) -> GuestMatrix {
+        self.state.lock().guest
+    }
+
+    /// Sets what is assigned. Lock 1 has to be held, and the guest's matrix to be filtered anew.
+    pub(crate) fn set_matrix(&self, matrix: Matrix) {
+        self.state.lock().matrix = matrix;
+    }
+
+    /// Returns what is there while the device is open.
+    fn session(&self) -> Option<Arc<Session>> {
+        self.session.lock().clone()
+    }
+
+    /// Sets or takes away the eventfd for an event.
+    pub(crate) fn set_trigger(&self, event: Event, trigger: Option<EventFd>) {
+        let old = core::mem::replace(&mut self.state.lock().triggers[event as usize], trigger);
+
+        drop(old);
+    }
+
+    /// Signals an event, if the VMM asked for it. Returns whether it did.
+    pub(crate) fn signal(&self, event: Event) -> bool {
+        match &self.state.lock().triggers[event as usize] {
+            Some(trigger) => {
+                trigger.signal();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Filters anew what the guest has, and gives and takes queues accordingly. The ones that are
+    /// taken are reset, and join the batch.
+    ///
+    /// `topology` is lock 1; takes 2 to 4.
+    pub(crate) fn refilter(&self, host: &Host, topology: &mut Topology, batch: &mut Batch) {
+        // Neither the session nor the matrices change but with lock 1 held.
+        let (before, after) = {
+            let state = self.state.lock();
+            let after = if state.withdrawn {
+                GuestMatrix::EMPTY
+            } else {
+                GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable)
+            };
+
+            (state.guest, after)
+        };
+        if before == after {
+            return;
+        }
+        let session = self.session();
+        let kvm = session.as_ref().map(|session| session.kvm.lock());
+        let mut state = self.state.lock();
+
+        state.guest = after;
+        for apqn in topology.bound.iter_in(&after.apqns_not_in(&before)) {
+            if let Some(queue) = host.queue(apqn) {
+                queue.set_guest(session.as_ref());
+            }
+        }
+        if let Some(mut kvm) = kvm {
+            kvm.set_masks(&after);
+            if let Some(trigger) = &state.triggers[Event::ConfigChange as usize] {
+                trigger.signal();
+            }
+        }
+        // The guest cannot use them any more: what a reset leaves is left for good.
+        topology.withdraw(host, &before.apqns_not_in(&after), batch);
+    }
+
+    /// Opens the device for a guest.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` without a guest, `EPERM` if the guest has another such device.
+    fn open(self: &Arc<Self>, device: ARef<vfio::Device>, kvm: Option<Kvm>) -> Result {
+        let kvm = kvm.ok_or(EINVAL)?;
+        if !kvm.has_crypto() {
+            return Ok(());
+        }
+        let session = Session::new(device, kvm)?;
+        let hook = Arc::new(Hook::new(self.host.clone(), session.clone()), GFP_KERNEL)?;
+        let mut batch = Batch::new();
+        {
+            let mut topology = self.host.topology.lock();
+            let mut guest = session.kvm.lock();
+            let hook = guest.register_hook(hook)?;
+
+            drop(guest);
+            {
+                // Nothing is passed yet, so that all that is will be a change.
+                let mut state = self.state.lock();
+
+                state.hook = Some(hook);
+                state.withdrawn = false;
+                state.guest = GuestMatrix::EMPTY;
+            }
+            *self.session.lock() = Some(session);
+            self.refilter(&self.host, &mut topology, &mut batch);
+        }
+        batch.wait(&self.host, Wait::RESET);
+        Ok(())
+    }
+
+    /// Takes everything from the guest, when it closes the device or goes away.
+    fn close(self: &Arc<Self>) {
+        if let Some(session) = self.session() {
+            self.end(&session);
+        }
+        // The next one to open it is not told by what this one has set.
+        let triggers = core::mem::take(&mut self.state.lock().triggers);
+        drop(triggers);
+    }
+
+    fn end(&self, session: &Session) {
+        // No instruction of the guest is being handled from here on. The hooks that are running are
+        // waited for without any lock of ours, because they may be pinning pages.
+        let hook = self.state.lock().hook.take();
+        drop(hook);
+
+        let mut batch = Batch::new();
+        {
+            let mut topology = self.host.topology.lock();
+            let mut guest = session.kvm.lock();
+            let mut state = self.state.lock();
+
+            guest.clear_masks();
+            state.withdrawn = false;
+            // Filtered anew as the resets end.
+            let before = core::mem::replace(&mut state.guest, GuestMatrix::EMPTY);
+            topology.withdraw(&self.host, &before.apqns(), &mut batch);
+        }
+        batch.wait(&self.host, Wait::RESET);
+
+        // VFIO's pins end with the session, whatever hardware does.
+        session.for_each_queue(|queue| queue.unpin_all());
+        let topology = self.host.topology.lock();
+        let old = self.session.lock().take();
+        drop(topology);
+        drop(old);
+    }
+
+    /// Takes everything from the guest until the device was closed, because the driver would like it
+    /// back.
+    fn withdraw(&self) {
+        let mut batch = Batch::new();
+        let mut topology = self.host.topology.lock();
+
+        self.state.lock().withdrawn = true;
+        self.refilter(&self.host, &mut topology, &mut batch);
+        drop(topology);
+
+        batch.wait(&self.host, Wait::RESET);
+    }
+
+    /// Resets all queues that are assigned and bound. They stay with the guest.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if hardware did not perform one of the resets, or not in time.
+    pub(crate) fn reset(&self) -> Result {
+        let mut batch = Batch::new();
+        let topology = self.host.topology.lock();
+
+        for apqn in topology.bound.iter_in(&self.matrix().apqns()) {
+            if let Some(queue) = self.host.queue(apqn) {
+                batch.start(&self.host, &queue);
+            }
+        }
+        drop(topology);
+
+        if batch.wait(&self.host, Wait::RESET) {
+            Ok(())
+        } else {
+            Err(EIO)
+        }
+    }
+}
+
+impl vfio::Ops for Mediated {
+    fn open(this: &Arc<Self>, device: ARef<vfio::Device>, kvm: Option<Kvm>) -> Result {
+        this.open(device, kvm)
+    }
+
+    fn close(this: &Arc<Self>) {
+        this.close();
+    }
+
+    fn ioctl(this: &Arc<Self>, cmd: u32, arg: usize) -> Result<isize> {
+        ioctl::handle(this, cmd, arg)
+    }
+
+    fn dma_unmap(this: &Arc<Self>, first: u64, last: u64) {
+        if let Some(session) = this.session() {
+            session.for_each_queue(|queue| queue.unmap(&this.host, first, last));
+        }
+    }
+
+    fn request(this: &Arc<Self>, count: u32) {
+        this.withdraw();
+        if this.signal(Event::Request) {
+            if count % 10 == 0 {
+                dev_notice!(
+                    this.device(),
+                    "to be removed: asked the user for the device, {} times\n",
+                    count + 1
+                );
+            }
+        } else if count == 0 {
+            dev_notice!(
+                this.device(),
+                "to be removed: waiting until the user closes the device\n"
+            );
+        }
+    }
+}
+
+/// A mediated device that the driver is bound to.
+pub(crate) struct Bound {
+    mdev: Arc<Mediated>,
+    _registration: vfio::Registration<Mediated>,
+}
+
+impl Bound {
+    /// Returns the device.
+    pub(crate) fn mdev(&self) -> &Arc<Mediated> {
+        &self.mdev
+    }
+}
+
+/// The driver for mediated devices.
+pub(crate) struct Driver;
+
+impl mdev::Driver for Driver {
+    type Host = Host;
+    type Device = Bound;
+
+    const NAME: &'static CStr = c"vfio_ap_mdev";
+    const MODULE: &'static CStr = crate::NAME;
+    const DEVICE_API: &'static CStr = c"vfio-ap";
+    // As many as there are queues.
+    const MAX_INSTANCES: u32 = 256 * 256;
+
+    fn attributes() -> &'static [Attribute<Bound>] {
+        &attributes::MEDIATED
+    }
+
+    fn probe(host: &Arc<Host>, device: &Device) -> Result<Arc<Bound>> {
+        let mdev = Mediated::new(host.clone(), device)?;
+
+        host.add_mdev(mdev.clone())?;
+        let bound = vfio::Registration::new(device, mdev.clone()).and_then(|registration| {
+            let bound = Bound {
+                mdev: mdev.clone(),
+                _registration: registration,
+            };
+
+            Ok(Arc::new(bound, GFP_KERNEL)?)
+        });
+        if bound.is_err() {
+            host.remove_mdev(&mdev);
+        }
+        bound
+    }
+
+    fn remove(host: &Arc<Host>, bound: Arc<Bound>) {
+        let mdev = bound.mdev.clone();
+
+        // Waits until the device is closed.
+        drop(bound);
+        host.remove_mdev(&mdev);
+    }
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Resets of queues, and everything else of a queue that takes hardware time.
+//!
+//! A reset is started with locks held, and waited for with none. All queues of one request are in
+//! flight at once ([`Batch`]); what is not done when the patience of the request ends is looked
+//! after by a worker ([`Background`]), until it is, however long that takes.
+
+use crate::{
+    kapi::{
+        ap,
+        dbf::{
+            Format,
+            Level, //
+        },
+        work::{
+            Task,
+            Worker, //
+        },
+    },
+    matrix::Host,
+    model::{
+        Apqn,
+        Reset,
+        ResetOutcome,
+        ResetReport,
+        ResetStep, //
+    },
+    queue::{
+        Queue,
+        State, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        static_lock_class,
+        Arc, //
+    },
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    },
+};
+
+/// How long to wait for hardware.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait(Delta);
+
+impl Wait {
+    /// For a reset that somebody asked for. Ten times what an adapter takes at worst.
+    pub(crate) const RESET: Wait = Wait(Delta::from_secs(5));
+
+    /// For the reset of a queue that the driver is being bound to. Usually long enough, so that
+    /// what binds the queue finds it passed to its guest; the bus waits, and binds one at a time.
+    pub(crate) const PROBE: Wait = Wait(Delta::from_millis(200));
+
+    /// For a queue whose page is being unmapped, after which the page is kept without VFIO.
+    pub(crate) const UNMAP: Wait = Wait(Delta::from_millis(20));
+
+    /// For somebody else who is pinning or unpinning. Longer only if user space holds it up.
+    pub(crate) const PIN: Wait = Wait(Delta::from_secs(1));
+
+    /// Calls `poll` until it returns true, or time is up. Returns whether it did.
+    ///
+    /// The pauses begin with 50 microseconds and grow with the time that has passed, so that what
+    /// is waited for is seen at most a twelfth later than it happens, or 10 milliseconds.
+    pub(crate) fn poll(self, mut poll: impl FnMut() -> bool) -> bool {
+        const FIRST: i64 = 50;
+        const LAST: i64 = 10_000;
+        let start = Instant::<Monotonic>::now();
+
+        loop {
+            if poll() {
+                return true;
+            }
+            let elapsed = start.elapsed();
+            if elapsed >= self.0 {
+                return false;
+            }
+            let pause = (elapsed.as_micros_ceil() / 12).clamp(FIRST, LAST);
+            fsleep(Delta::from_micros(pause));
+        }
+    }
+}
+
+/// The queues that a request resets.
+pub(crate) struct Batch(KVec<Arc<Queue>>);
+
+impl Batch {
+    /// Makes a batch without queues.
+    pub(crate) fn new() -> Self {
+        Self(KVec::new())
+    }
+
+    /// Starts a reset of a queue. Does not wait; may be called with locks 1 to 3 held.
+    ///
+    /// A reset that is going on is not enough: the queue may have been used since it began.
+    pub(crate) fn start(&mut self, host: &Host, queue: &Arc<Queue>) {
+        queue.start_reset();
+        host.look_after(queue.apqn());
+        // Without memory for the list the worker waits instead.
+        let _ = self.0.push(queue.clone(), GFP_KERNEL);
+    }
+
+    /// Waits for all resets. Returns whether hardware performed each of them in time.
+    ///
+    /// To be called without any lock of ours.
+    pub(crate) fn wait(mut self, host: &Host, patience: Wait) -> bool {
+        let mut good = true;
+
+        patience.poll(|| {
+            self.0.retain(|queue| {
+                let outcome = queue.poll(host);
+
+                good &= !matches!(outcome, Some(outcome) if outcome != ResetOutcome::Completed);
+                outcome.is_none()
+            });
+            self.0.is_empty()
+        });
+        good && self.0.is_empty()
+    }
+}
+
+static RESET_FAILED: Format = Format::new(c"reset: queue %02lx.%04lx answered rc=%02lx");
+
+impl Queue {
+    /// Starts a reset.
+    fn start_reset(&self) {
+        let mut state = self.state.lock();
+        let mut reset = Reset::new(self.apqn());
+
+        // If it has ended already, the first poll will find out.
+        let _ = reset.requested(ap::zapq(self.apqn()));
+        state.reset = Some(reset);
+        state.disabling = None;
+    }
+
+    /// Sees how its reset and the disabling of its interrupts are going. Returns how the last reset
+    /// ended, or nothing if one is going on.
+    ///
+    /// To be called without any lock of ours.
+    pub(crate) fn poll(self: &Arc<Self>, host: &Host) -> Option<ResetOutcome> {
+        self.poll_disabling();
+
+        let mut state = self.state.lock();
+        let Some(report) = self.poll_reset(&mut state) else {
+            return match state.reset {
+                Some(_) => None,
+                None => Some(state.outcome.unwrap_or(ResetOutcome::Completed)),
+            };
+        };
+        let outcome = report.outcome();
+
+        state.outcome = Some(outcome);
+        if let ResetOutcome::Unexpected(code) = outcome {
+            let (apid, apqi) = (self.apqn().apid.get(), self.apqn().apqi.get());
+
+            drop(state);
+            host.record(
+                Level::Error,
+                &RESET_FAILED,
+                [apid.into(), apqi.into(), code.into(), 0],
+            );
+            host.reset_finished(self, &report);
+        } else {
+            // Taken with the lock still held: the proof is good for what the queue had when it was
+            // seen at rest, and not for what a guest enables afterwards.
+            let release = self.take_binding(&mut state);
+
+            drop(state);
+            host.reset_finished(self, &report);
+            if let Some(quiesced) = report.into_quiesced() {
+                release.finish(self, quiesced);
+            }
+        }
+        Some(outcome)
+    }
+
+    fn poll_reset(&self, state: &mut State) -> Option<ResetReport> {
+        let mut reset = state.reset.take()?;
+        let mut step = reset.polled(ap::tapq(self.apqn()));
+
+        loop {
+            step = match step {
+                ResetStep::Request => reset.requested(ap::zapq(self.apqn())),
+                ResetStep::Poll => {
+                    state.reset = Some(reset);
+                    return None;
+                }
+                ResetStep::Finished(report) => return Some(report),
+            };
+        }
+    }
+
+    /// Tells whether something is outstanding that the worker has to look after.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        let state = self.state.lock();
+
+        state.reset.is_some() || state.disabling.is_some()
+    }
+}
+
+impl Host {
+    /// Notes how a reset ended, and gives the queue's adapter to the guest, or takes it away.
+    fn reset_finished(&self, queue: &Queue, report: &ResetReport) {
+        let mut batch = Batch::new();
+        let mut topology = self.topology.lock();
+
+        // A queue that was unbound, and perhaps bound again as another one, is not ours to judge.
+        let bound = self
+            .queue(queue.apqn())
+            .is_some_and(|other| core::ptr::eq(&*other, queue));
+        // Nor is one that is being reset again.
+        if !bound || queue.state.lock().reset.is_some() {
+            return;
+        }
+        if topology.passable.record(report) {
+            if let Some(mdev) = queue.owner() {
+                mdev.refilter(self, &mut topology, &mut batch);
+            }
+        }
+        // What is in the batch, the worker looks after.
+    }
+
+    /// Has the worker look after a queue, if nobody else does. Takes leaf locks only.
+    pub(crate) fn look_after(&self, apqn: Apqn) {
+        self.unsettled.lock().insert(apqn);
+        self.kick();
+    }
+
+    /// Wakes the worker.
+    pub(crate) fn kick(&self) {
+        const SOON: Delta = Delta::from_millis(20);
+
+        if let Some(worker) = &*self.worker.lock() {
+            worker.kick(SOON);
+        }
+    }
+
+    /// Polls one queue of which something is outstanding. Returns whether something still is.
+    fn poll_unsettled(&self, apqn: Apqn) -> bool {
+        // First, so that what begins meanwhile is noted again.
+        self.unsettled.lock().remove(apqn);
+
+        let Some(queue) = self.queue(apqn) else {
+            return false;
+        };
+        queue.poll(self);
+        let unsettled = queue.is_unsettled();
+        if unsettled {
+            self.unsettled.lock().insert(apqn);
+        }
+        unsettled
+    }
+
+    fn poll_all(&self) -> bool {
+        let mut unsettled = false;
+
+        for apid in 0..=u8::MAX {
+            for apqi in 0..=u8::MAX {
+                let Ok(apqn) = self.limits().apqn(u16::from_be_bytes([apid, apqi])) else {
+                    break;
+                };
+                if apqi == 0 && self.unsettled.lock().row(apqn.apid).is_empty() {
+                    break;
+                }
+                if self.unsettled.lock().contains(apqn) {
+                    unsettled |= self.poll_unsettled(apqn);
+                }
+            }
+        }
+        unsettled | self.poll_orphans()
+    }
+
+    fn poll_orphans(&self) -> bool {
+        let mut orphans = core::mem::take(&mut self.topology.lock().orphans);
+
+        orphans.retain(|queue| {
+            queue.poll(self);
+            queue.is_unsettled()
+        });
+        let unsettled = !orphans.is_empty();
+        for queue in orphans {
+            // As in `remove_queue()`.
+            let _ = self.topology.lock().orphans.push(queue, GFP_KERNEL);
+        }
+        unsettled
+    }
+}
+
+/// The worker, as the host holds it.
+pub(crate) type SharedWorker = Pin<KBox<Worker<Poll>>>;
+
+/// The worker's task.
+pub(crate) struct Poll(Arc<Host>);
+
+impl Task for Poll {
+    fn run(&self) -> Option<Delta> {
+        const AGAIN: Delta = Delta::from_millis(20);
+
+        self.0.poll_all().then_some(AGAIN)
+    }
+}
+
+/// The running worker; stopped and waited for when dropped.
+pub(crate) struct Background(Arc<Host>);
+
+impl Background {
+    /// Starts the worker, which sleeps until there is something to do.
+    pub(crate) fn start(host: Arc<Host>) -> Result<Self> {
+        let worker = KBox::pin_init(
+            Worker::new(
+                Poll(host.clone()),
+                c"vfio_ap",
+                static_lock_class!(),
+                static_lock_class!(),
+            ),
+            GFP_KERNEL,
+        )?;
+
+        *host.worker.lock() = Some(worker);
+        Ok(Self(host))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Out of the lock, which the task takes.
+        let worker = self.0.worker.lock().take();
+
+        drop(worker);
+    }
+}
