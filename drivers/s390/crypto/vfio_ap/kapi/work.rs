@@ -77,7 +77,7 @@ impl<T: Task> Worker<T> {
         unsafe {
             bindings::queue_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
-                bindings::system_unbound_wq,
+                bindings::system_dfl_wq,
                 self.work.get(),
                 bindings::__msecs_to_jiffies(delay.as_millis().max(0) as c_uint),
             )
