@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An APQN belongs to one mediated device or to the host, never to two.
+ */
+#include "lib/test.h"
+
+FIXTURE(exclusivity)
+{
+	char first[UUID_LENGTH];
+	char second[UUID_LENGTH];
+	unsigned int a;
+	unsigned int d;
+};
+
+FIXTURE_SETUP(exclusivity)
+{
+	test_begin();
+	mdev_uuid(self->first, 1);
+	mdev_uuid(self->second, 2);
+	self->a = host.adapter[0];
+	self->d = host.domain[0];
+	ASSERT_EQ(0, mdev_create(self->first));
+	ASSERT_EQ(0, mdev_create(self->second));
+	ASSERT_EQ(0, mdev_assign(self->first, "assign_adapter", self->a));
+	ASSERT_EQ(0, mdev_assign(self->first, "assign_domain", self->d));
+}
+
+FIXTURE_TEARDOWN_PARENT(exclusivity)
+{
+	test_end();
+	sysfs_write(AP_BUS "/apmask", host.test_apmask);
+	sysfs_write(AP_BUS "/aqmask", host.test_aqmask);
+	queues_settle();
+}
+
+#define EXPECT_MATRIX(uuid, ...)					\
+	do {								\
+		char _shown[4097] = "", _expected[64];			\
+									\
+		snprintf(_expected, sizeof(_expected), __VA_ARGS__);	\
+		EXPECT_LE(0, mdev_read(uuid, "matrix", _shown,		\
+				       sizeof(_shown)));		\
+		EXPECT_STREQ(_expected, _shown);			\
+	} while (0)
+
+TEST_F(exclusivity, domain_last)
+{
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_EQ(-EADDRINUSE,
+		  mdev_assign(self->second, "assign_domain", self->d));
+	EXPECT_MATRIX(self->second, "%02x.\n", self->a);
+	EXPECT_MATRIX(self->first, "%02x.%04x\n", self->a, self->d);
+}
+
+TEST_F(exclusivity, adapter_last)
+{
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_domain", self->d));
+	EXPECT_EQ(-EADDRINUSE,
+		  mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_MATRIX(self->second, ".%04x\n", self->d);
+	EXPECT_MATRIX(self->first, "%02x.%04x\n", self->a, self->d);
+}
+
+TEST_F(exclusivity, ap_config)
+{
+	uint64_t apm[4] = {}, aqm[4] = {}, adm[4] = {};
+	char masks[3][MASK_LENGTH], config[256];
+
+	mask_set(apm, self->a, true);
+	mask_set(aqm, self->d, true);
+	mask_set(adm, self->d, true);
+	mask_format(apm, masks[0]);
+	mask_format(aqm, masks[1]);
+	mask_format(adm, masks[2]);
+	snprintf(config, sizeof(config), "%s,%s,%s\n", masks[0], masks[1],
+		 masks[2]);
+	EXPECT_EQ(-EADDRINUSE, mdev_write(self->second, "ap_config", config));
+	EXPECT_MATRIX(self->second, "%s", "");
+	EXPECT_MATRIX(self->first, "%02x.%04x\n", self->a, self->d);
+	ASSERT_EQ(0, mdev_assign(self->first, "unassign_domain", self->d));
+	EXPECT_EQ(0, mdev_write(self->second, "ap_config", config));
+	EXPECT_MATRIX(self->second, "%02x.%04x\n", self->a, self->d);
+}
+
+/* The same adapter with another domain, and the other way round. */
+TEST_F(exclusivity, neighbours)
+{
+	unsigned int i;
+
+	if (host.nr_domains > 1) {
+		EXPECT_EQ(0, mdev_assign(self->second, "assign_domain",
+					 host.domain[1]));
+		EXPECT_EQ(0, mdev_assign(self->second, "assign_adapter",
+					 self->a));
+		EXPECT_MATRIX(self->second, "%02x.%04x\n", self->a,
+			      host.domain[1]);
+		EXPECT_EQ(0, mdev_assign(self->second, "unassign_adapter",
+					 self->a));
+		EXPECT_EQ(0, mdev_assign(self->second, "unassign_domain",
+					 host.domain[1]));
+	}
+	for (i = 1; i < host.nr_adapters; i++)
+		EXPECT_EQ(0, mdev_assign(self->second, "assign_adapter",
+					 host.adapter[i]));
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_domain", self->d));
+}
+
+/* What one gives back, the other can have. */
+TEST_F(exclusivity, release_by_unassign)
+{
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_EQ(-EADDRINUSE,
+		  mdev_assign(self->second, "assign_domain", self->d));
+	ASSERT_EQ(0, mdev_assign(self->first, "unassign_adapter", self->a));
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_domain", self->d));
+	EXPECT_EQ(-EADDRINUSE,
+		  mdev_assign(self->first, "assign_adapter", self->a));
+	EXPECT_MATRIX(self->second, "%02x.%04x\n", self->a, self->d);
+}
+
+TEST_F(exclusivity, release_by_removal)
+{
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	ASSERT_EQ(0, mdev_remove(self->first));
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_domain", self->d));
+	EXPECT_MATRIX(self->second, "%02x.%04x\n", self->a, self->d);
+}
+
+/* Control domains may be everybody's. */
+TEST_F(exclusivity, control_domains_are_shared)
+{
+	EXPECT_EQ(0, mdev_assign(self->first, "assign_control_domain",
+				 self->d));
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_control_domain",
+				 self->d));
+}
+
+static void give_to_host(struct __test_metadata *_metadata, unsigned int a,
+			 unsigned int d)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "+%u", a);
+	ASSERT_EQ(0, sysfs_write(AP_BUS "/apmask", text));
+	snprintf(text, sizeof(text), "+%u", d);
+	ASSERT_EQ(0, sysfs_write(AP_BUS "/aqmask", text));
+}
+
+/* A queue that is reserved for the host's drivers. */
+TEST_F(exclusivity, reserved_for_the_host)
+{
+	char driver[64] = "";
+
+	ASSERT_EQ(0, mdev_remove(self->first));
+	give_to_host(_metadata, self->a, self->d);
+	ASSERT_EQ(0, queue_driver(APQN(self->a, self->d), driver,
+				  sizeof(driver)));
+	EXPECT_STRNE("vfio_ap", driver);
+
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_EQ(-EADDRNOTAVAIL,
+		  mdev_assign(self->second, "assign_domain", self->d));
+	EXPECT_MATRIX(self->second, "%02x.\n", self->a);
+	ASSERT_EQ(0, mdev_assign(self->second, "unassign_adapter", self->a));
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_domain", self->d));
+	EXPECT_EQ(-EADDRNOTAVAIL,
+		  mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_MATRIX(self->second, ".%04x\n", self->d);
+
+	/* And when the host gives it back, it can be had. */
+	ASSERT_EQ(0, sysfs_write(AP_BUS "/apmask", host.test_apmask));
+	ASSERT_EQ(0, sysfs_write(AP_BUS "/aqmask", host.test_aqmask));
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_MATRIX(self->second, "%02x.%04x\n", self->a, self->d);
+	ASSERT_EQ(0, queue_driver(APQN(self->a, self->d), driver,
+				  sizeof(driver)));
+	EXPECT_STREQ("vfio_ap", driver);
+}
+
+/* The host cannot take what is assigned; and can, when it is not any more. */
+TEST_F(exclusivity, host_is_refused)
+{
+	const char *mask = AP_BUS "/apmask";
+	char text[16], before[MASK_LENGTH], after[MASK_LENGTH];
+	uint64_t aqmask[4];
+
+	ASSERT_EQ(0, mask_parse(host.test_aqmask, aqmask));
+	snprintf(text, sizeof(text), "+%u", self->a);
+	if (!mask_test(aqmask, self->d)) {
+		/* It is the other mask that keeps the queue from the host. */
+		ASSERT_EQ(0, sysfs_write(mask, text));
+		mask = AP_BUS "/aqmask";
+		snprintf(text, sizeof(text), "+%u", self->d);
+	}
+	sysfs_read(mask, before, sizeof(before));
+	EXPECT_EQ(-EBUSY, sysfs_write(mask, text));
+	sysfs_read(mask, after, sizeof(after));
+	EXPECT_STREQ(before, after);
+	EXPECT_MATRIX(self->first, "%02x.%04x\n", self->a, self->d);
+
+	ASSERT_EQ(0, mdev_assign(self->first, "unassign_domain", self->d));
+	EXPECT_EQ(0, sysfs_write(mask, text));
+}
+
+VFIO_AP_TEST_MAIN
