@@ -362,10 +362,15 @@ typedef struct APCcaResult {
 /* Return code 8: an operand of an RSA operation is not valid. */
 #define CCA_RS_OPERAND 66
 
+/* The function code, without rules, text and key. */
 static void ap_cca_fail(APCcaResult *result, uint16_t reason)
 {
     result->return_code = CCA_RC_ERROR;
     result->reason_code = reason;
+    g_byte_array_set_size(result->parameters, 2);
+    ap_put16(result->parameters, 2);
+    ap_put16(result->parameters, 2);
+    ap_put16(result->parameters, 2);
 }
 
 /* The result of an RSA operation: the text, and no key. */
