@@ -248,7 +248,7 @@ impl Queue {
         if state.binding.is_none() {
             return status;
         }
-        let disabling = IrqDisable::new(self.apqn());
+        let mut disabling = IrqDisable::new(self.apqn());
         let mut step = disabling.requested(status);
         if step == IrqDisableStep::Poll {
             step = disabling.polled(ap::tapq(self.apqn()));
@@ -277,12 +277,12 @@ impl Queue {
     /// To be called without any lock of ours. Returns whether the queue is known to be at rest.
     pub(crate) fn poll_disabling(&self) -> bool {
         let mut state = self.state.lock();
-        let Some(disabling) = state.disabling.take() else {
+        let Some(mut disabling) = state.disabling.take() else {
             return state.binding.is_none();
         };
 
         let mut step = disabling.polled(ap::tapq(self.apqn()));
-        if step == IrqDisableStep::Poll {
+        if matches!(step, IrqDisableStep::Poll | IrqDisableStep::Request) {
             // Perhaps it was never accepted. To ask again does no harm: 07 is no error here.
             step = disabling.requested(ap::aqic_disable(self.apqn()));
         }
@@ -325,7 +325,7 @@ impl Queue {
                 _ => return,
             }
             if state.reset.is_none() && state.disabling.is_none() {
-                let disabling = IrqDisable::new(self.apqn());
+                let mut disabling = IrqDisable::new(self.apqn());
 
                 // Whatever it answers, it is asked again.
                 let _ = disabling.requested(ap::aqic_disable(self.apqn()));

@@ -13,9 +13,9 @@
 //! | 0 | `ap_attr_mutex`, device locks, VFIO's device set and group locks | the callers' |
 //! | 1 | [`Host::topology`] | the list of mediated devices, ownership of APQNs, the host's configuration |
 //! | 2 | `kvm->lock` of one guest, then its `pqap_hook_rwsem` | the guest's AP control block and hook |
-//! | 3 | `state` of one mediated device | its matrix, its guest's matrix, its eventfds |
+//! | 3 | `state` of one mediated device | its matrix, its guest and the guest's matrix, its eventfds |
 //! | 4 | `state` of one queue | its owner, its interrupt binding, its reset |
-//! | 5 | leaves: the queue table, the unsettled table, a session's queues, a device's session | themselves |
+//! | 5 | leaves: the queue table, the unsettled table, a session's queues, a device's pinning session | themselves |
 //!
 //! The hook for a guest's PQAP(AQIC) runs under `pqap_hook_rwsem` and takes nothing but 4 and 5. VFIO
 //! calls `dma_unmap` under locks that pinning and unpinning take, and it needs 4 and 5: so pages are

@@ -69,6 +69,8 @@ pub(crate) struct State {
     guest: GuestMatrix,
     /// Everything was taken from the guest, because the driver would like the device back.
     withdrawn: bool,
+    /// The session of the guest that queues are passed to. Changes only with lock 1 held as well.
+    session: Option<Arc<Session>>,
     hook: Option<HookRegistration>,
     pub(crate) triggers: [Option<EventFd>; Event::COUNT],
 }
@@ -81,9 +83,9 @@ pub(crate) struct Mediated {
     /// Lock 3.
     #[pin]
     state: Mutex<State>,
-    /// What is there while the device is open. A leaf; changes only with lock 1 held as well.
+    /// The session whose pages may be pinned: the same, and while it is being closed still. A leaf.
     #[pin]
-    session: Mutex<Option<Arc<Session>>>,
+    pinning: Mutex<Option<Arc<Session>>>,
 }
 
 /// A guest that has a mediated device open.
@@ -160,6 +162,7 @@ impl Mediated {
             matrix: Matrix::EMPTY,
             guest: GuestMatrix::EMPTY,
             withdrawn: false,
+            session: None,
             hook: None,
             triggers: [const { None }; Event::COUNT],
         };
@@ -169,7 +172,7 @@ impl Mediated {
                 host,
                 device: device.into(),
                 state <- new_mutex!(state, "vfio_ap::mdev.state"),
-                session <- new_mutex!(None, "vfio_ap::mdev.session"),
+                pinning <- new_mutex!(None, "vfio_ap::mdev.pinning"),
             }),
             GFP_KERNEL,
         )
@@ -205,9 +208,9 @@ impl Mediated {
         self.state.lock().matrix = matrix;
     }
 
-    /// Returns what is there while the device is open.
-    fn session(&self) -> Option<Arc<Session>> {
-        self.session.lock().clone()
+    /// Returns the session whose pages may be pinned.
+    fn pinning(&self) -> Option<Arc<Session>> {
+        self.pinning.lock().clone()
     }
 
     /// Sets or takes away the eventfd for an event.
@@ -233,8 +236,8 @@ impl Mediated {
     ///
     /// `topology` is lock 1; takes 2 to 4.
     pub(crate) fn refilter(&self, host: &Host, topology: &mut Topology, batch: &mut Batch) {
-        // Neither the session nor the matrices change but with lock 1 held.
-        let (before, after) = {
+        // None of this changes but with lock 1 held.
+        let (before, after, session) = {
             let state = self.state.lock();
             let after = if state.withdrawn {
                 GuestMatrix::EMPTY
@@ -242,12 +245,11 @@ impl Mediated {
                 GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable)
             };
 
-            (state.guest, after)
+            (state.guest, after, state.session.clone())
         };
         if before == after {
             return;
         }
-        let session = self.session();
         let kvm = session.as_ref().map(|session| session.kvm.lock());
         let mut state = self.state.lock();
 
@@ -293,8 +295,9 @@ impl Mediated {
                 state.hook = Some(hook);
                 state.withdrawn = false;
                 state.guest = GuestMatrix::EMPTY;
+                state.session = Some(session.clone());
             }
-            *self.session.lock() = Some(session);
+            *self.pinning.lock() = Some(session);
             self.refilter(&self.host, &mut topology, &mut batch);
         }
         batch.wait(&self.host, Wait::RESET);
@@ -303,7 +306,7 @@ impl Mediated {
 
     /// Takes everything from the guest, when it closes the device or goes away.
     fn close(self: &Arc<Self>) {
-        if let Some(session) = self.session() {
+        if let Some(session) = self.pinning() {
             self.end(&session);
         }
         // The next one to open it is not told by what this one has set.
@@ -318,6 +321,7 @@ impl Mediated {
         drop(hook);
 
         let mut batch = Batch::new();
+        let ended;
         {
             let mut topology = self.host.topology.lock();
             let mut guest = session.kvm.lock();
@@ -325,6 +329,7 @@ impl Mediated {
 
             guest.clear_masks();
             state.withdrawn = false;
+            ended = state.session.take();
             // Filtered anew as the resets end.
             let before = core::mem::replace(&mut state.guest, GuestMatrix::EMPTY);
             topology.withdraw(&self.host, &before.apqns(), &mut batch);
@@ -333,10 +338,8 @@ impl Mediated {
 
         // VFIO's pins end with the session, whatever hardware does.
         session.for_each_queue(|queue| queue.unpin_all());
-        let topology = self.host.topology.lock();
-        let old = self.session.lock().take();
-        drop(topology);
-        drop(old);
+        let pinning = self.pinning.lock().take();
+        drop((ended, pinning));
     }
 
     /// Takes everything from the guest until the device was closed, because the driver would like it
@@ -390,7 +393,7 @@ impl vfio::Ops for Mediated {
     }
 
     fn dma_unmap(this: &Arc<Self>, first: u64, last: u64) {
-        if let Some(session) = this.session() {
+        if let Some(session) = this.pinning() {
             session.for_each_queue(|queue| queue.unmap(&this.host, first, last));
         }
     }
