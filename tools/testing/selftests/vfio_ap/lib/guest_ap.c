@@ -99,7 +99,8 @@ int guest_up(struct guest *guest, const struct guest_config *config)
 	if (first < 0)
 		return fail(guest, -ENOTSUP,
 			    "vfio_ap has no adapter of this mode");
-	guest->apqn = APQN(host.adapter[first], host.domain[0]);
+	guest->apqn = APQN(host.adapter[first],
+			   host.domain[config->nth_domain]);
 	mdev_uuid(guest->uuid, config->nth);
 
 	if (!config->no_mdev && !config->no_device) {
@@ -124,7 +125,10 @@ int guest_up(struct guest *guest, const struct guest_config *config)
 		return fail(guest, -ENOTSUP, "%s", guest->vfio.error);
 	if (ret)
 		return fail(guest, ret, "%s", guest->vfio.error);
-	ret = ap_reset(&guest->vmm, guest->apqn, &result);
+	if (config->no_reset)
+		ret = ap_tapq(&guest->vmm, guest->apqn, &result);
+	else
+		ret = ap_reset(&guest->vmm, guest->apqn, &result);
 	if (ret)
 		return fail(guest, ret, "%s", guest->vmm.error);
 	if (result.pgm || result.rc)

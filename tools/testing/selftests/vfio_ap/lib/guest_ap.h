@@ -16,10 +16,12 @@ struct guest_config {
 	bool cdev;		/* iommufd instead of group and container */
 	enum ap_mode mode;	/* of the first adapter; AP_MODE_UNKNOWN: any */
 	unsigned int nth;	/* which mediated device */
+	unsigned int nth_domain;	/* the domain of guest->apqn */
 	unsigned int adapters;	/* how many of each; 0: one */
 	unsigned int domains;
 	bool no_mdev;		/* the mediated device is there already */
 	bool no_device;		/* a guest without VFIO device */
+	bool no_reset;		/* the queue as it is found */
 	struct vmm_config vmm;
 };
 

@@ -260,6 +260,21 @@ static bool is_vfio_ap_queue(unsigned int apid, unsigned int apqi)
 	       !strcmp(name, "vfio_ap");
 }
 
+void queues_restore(void)
+{
+	unsigned int a, d;
+
+	for (a = 0; a < host.nr_adapters; a++) {
+		for (d = 0; d < host.nr_domains; d++) {
+			uint16_t apqn = APQN(host.adapter[a], host.domain[d]);
+			char name[64];
+
+			if (!queue_driver(apqn, name, sizeof(name)) && !name[0])
+				queue_bind(apqn, "vfio_ap");
+		}
+	}
+}
+
 static void find_queues(void)
 {
 	unsigned int apid, apqi, d;

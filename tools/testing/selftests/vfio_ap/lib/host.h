@@ -94,6 +94,8 @@ int queue_status(uint16_t apqn, char *text, size_t size);
 /* Wait until the AP bus has done with the reset of new queue devices. */
 int queue_settle(uint16_t apqn);
 void queues_settle(void);
+/* Give vfio_ap back whatever queue a test has unbound. */
+void queues_restore(void);
 
 int module_load(void);
 int module_unload(void);

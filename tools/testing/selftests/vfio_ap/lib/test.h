@@ -79,6 +79,7 @@ static inline void test_note_defect(struct __test_metadata *_metadata)
 #define test_begin()							\
 	do {								\
 		mdev_remove_all();					\
+		queues_restore();					\
 		test_note_defect(_metadata);				\
 	} while (0)
 
@@ -86,6 +87,7 @@ static inline void test_note_defect(struct __test_metadata *_metadata)
 static inline void test_end(void)
 {
 	mdev_remove_all();
+	queues_restore();
 }
 
 #define ASSERT_OK(ret, error)						\

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an administrator, or the hardware, changes reaches a running guest; and
+ * the unit of it is the adapter.
+ */
+#include <sys/ioctl.h>
+
+#include "lib/test.h"
+
+#define ISC	3
+#define PSMID	0x77UL
+
+FIXTURE(hotplug)
+{
+	struct guest guest;
+	unsigned int a;
+	unsigned int d;
+};
+
+FIXTURE_VARIANT(hotplug)
+{
+	int unused;
+};
+
+FIXTURE_VARIANT_ADD(hotplug, guest)
+{
+};
+
+FIXTURE_SETUP(hotplug)
+{
+	test_begin();
+	GUEST_UP(&self->guest);
+	self->a = APID(self->guest.apqn);
+	self->d = APQI(self->guest.apqn);
+}
+
+FIXTURE_TEARDOWN_PARENT(hotplug)
+{
+	test_end();
+}
+
+/* What the guest's QCI says, and guest_matrix, in one go. */
+static void check_guest(struct __test_metadata *_metadata, struct guest *guest,
+			const uint64_t apm[4], const uint64_t aqm[4],
+			const uint64_t adm[4])
+{
+	struct ap_result result;
+	struct ap_qci qci;
+	unsigned int i;
+
+	ASSERT_OK(ap_qci(&guest->vmm, &qci, &result), guest->vmm.error);
+	ASSERT_EQ(0, result.pgm);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(apm[i], qci.apm[i])
+			TH_LOG("adapters, part %u", i);
+		EXPECT_EQ(aqm[i], qci.aqm[i])
+			TH_LOG("domains, part %u", i);
+		EXPECT_EQ(adm[i], qci.adm[i])
+			TH_LOG("control domains, part %u", i);
+	}
+}
+
+#define EXPECT_CODE(code, apqn)						\
+	do {								\
+		struct ap_result _r;					\
+									\
+		ASSERT_OK(ap_tapq(&self->guest.vmm, apqn, &_r),		\
+			  self->guest.vmm.error);			\
+		EXPECT_EQ(code, _r.rc);					\
+	} while (0)
+
+TEST_F(hotplug, adapters_and_domains)
+{
+	uint64_t apm[4] = {}, aqm[4] = {}, adm[4] = {};
+	struct guest *guest = &self->guest;
+	unsigned int i, j;
+
+	mask_set(apm, self->a, true);
+	mask_set(aqm, self->d, true);
+	check_guest(_metadata, guest, apm, aqm, adm);
+	for (i = 0; i < host.nr_adapters; i++) {
+		ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_adapter",
+					 host.adapter[i]));
+		mask_set(apm, host.adapter[i], true);
+		check_guest(_metadata, guest, apm, aqm, adm);
+	}
+	for (i = 0; i < host.nr_domains; i++) {
+		ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_domain",
+					 host.domain[i]));
+		mask_set(aqm, host.domain[i], true);
+		check_guest(_metadata, guest, apm, aqm, adm);
+	}
+	for (i = 0; i < host.nr_adapters; i++)
+		for (j = 0; j < host.nr_domains; j++)
+			EXPECT_CODE(AP_RC_NORMAL, APQN(host.adapter[i],
+						       host.domain[j]));
+	for (i = 0; i < host.nr_domains; i++) {
+		ASSERT_EQ(0, mdev_assign(guest->uuid, "unassign_domain",
+					 host.domain[i]));
+		mask_set(aqm, host.domain[i], false);
+		check_guest(_metadata, guest, apm, aqm, adm);
+		EXPECT_CODE(AP_RC_NOT_AVAILABLE, APQN(host.adapter[0],
+						      host.domain[i]));
+	}
+	for (i = 0; i < host.nr_adapters; i++) {
+		ASSERT_EQ(0, mdev_assign(guest->uuid, "unassign_adapter",
+					 host.adapter[i]));
+		mask_set(apm, host.adapter[i], false);
+		check_guest(_metadata, guest, apm, aqm, adm);
+	}
+}
+
+/* A control domain that the host has is the guest's at once. */
+TEST_F(hotplug, control_domains)
+{
+	uint64_t apm[4] = {}, aqm[4] = {}, adm[4] = {}, hosts[4];
+	struct guest *guest = &self->guest;
+	char text[MASK_LENGTH];
+	unsigned int i;
+
+	ASSERT_LT(0, sysfs_read(AP_BUS "/ap_control_domain_mask", text,
+				sizeof(text)));
+	ASSERT_EQ(0, mask_parse(text, hosts));
+	mask_set(apm, self->a, true);
+	mask_set(aqm, self->d, true);
+	for (i = 0; i <= host.max_domain; i++) {
+		if (i > 3 && !mask_test(hosts, i))
+			continue;
+		ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_control_domain",
+					 i));
+		/* But not one that the host does not have. */
+		mask_set(adm, i, mask_test(hosts, i));
+	}
+	check_guest(_metadata, guest, apm, aqm, adm);
+	for (i = 0; i <= host.max_domain; i++) {
+		if (i > 3 && !mask_test(hosts, i))
+			continue;
+		ASSERT_EQ(0, mdev_assign(guest->uuid,
+					 "unassign_control_domain", i));
+		mask_set(adm, i, false);
+	}
+	check_guest(_metadata, guest, apm, aqm, adm);
+}
+
+TEST_F(hotplug, by_ap_config)
+{
+	uint64_t apm[4] = {}, aqm[4] = {}, adm[4] = {}, none[4] = {};
+	struct guest *guest = &self->guest;
+	char masks[3][MASK_LENGTH], text[256];
+	unsigned int i;
+
+	for (i = 0; i < host.nr_adapters; i++)
+		mask_set(apm, host.adapter[i], true);
+	for (i = 0; i < host.nr_domains; i++)
+		mask_set(aqm, host.domain[i], true);
+	mask_set(adm, self->d, true);
+	mask_format(apm, masks[0]);
+	mask_format(aqm, masks[1]);
+	mask_format(adm, masks[2]);
+	snprintf(text, sizeof(text), "%s,%s,%s", masks[0], masks[1], masks[2]);
+	ASSERT_EQ(0, mdev_write(guest->uuid, "ap_config", text));
+	check_guest(_metadata, guest, apm, aqm, adm);
+	mask_format(none, masks[0]);
+	snprintf(text, sizeof(text), "%s,%s,%s\n", masks[0], masks[0],
+		 masks[0]);
+	ASSERT_EQ(0, mdev_write(guest->uuid, "ap_config", text));
+	check_guest(_metadata, guest, none, none, none);
+}
+
+/* A queue that comes back comes back clean. */
+TEST_F(hotplug, queue_comes_back_clean)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	const char *wrong;
+	size_t length;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		const char *off = i ? "unassign_domain" : "unassign_adapter";
+		const char *on = i ? "assign_domain" : "assign_adapter";
+		unsigned int n = i ? self->d : self->a;
+
+		ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC,
+					GUEST_NIB, &result),
+			  guest->vmm.error);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		length = ap_request(&guest->vmm, guest->mode, guest->apqn);
+		ASSERT_OK(ap_nqap(&guest->vmm, guest->apqn, PSMID, length,
+				  &result), guest->vmm.error);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		ASSERT_EQ(0, mdev_assign(guest->uuid, off, n));
+		EXPECT_EQ(0, pinned_kib());
+		EXPECT_CODE(AP_RC_NOT_AVAILABLE, guest->apqn);
+		ASSERT_EQ(0, mdev_assign(guest->uuid, on, n));
+		ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
+			  guest->vmm.error);
+		EXPECT_EQ(AP_RC_NORMAL, result.rc);
+		EXPECT_EQ(AP_EMPTY, result.flags);
+		/* The interruption of before may still be pending. */
+		vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, 50);
+		ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC,
+					GUEST_NIB, &result),
+			  guest->vmm.error);
+		EXPECT_EQ(AP_RC_NORMAL, result.rc);
+		wrong = guest_request(guest, PSMID + 1, ISC);
+		EXPECT_EQ(NULL, wrong)
+			TH_LOG("%s", wrong);
+		ASSERT_OK(ap_disable_irq(&guest->vmm, guest->apqn, &result),
+			  guest->vmm.error);
+	}
+}
+
+/* The guest's CPU runs while its matrix changes under it. */
+TEST_F(hotplug, running_guest_sees_it)
+{
+	struct guest *guest = &self->guest;
+	struct guest_mailbox *mailbox = vmm_mailbox(&guest->vmm, 0);
+	struct ap_qci *qci = (void *)(guest->vmm.mem + GUEST_QCI);
+	unsigned int i, ms;
+	bool there;
+
+	vmm_set_slot(&guest->vmm, INSN_PQAP);
+	mailbox->gr[0] = AP_FC_QCI;
+	mailbox->gr[2] = GUEST_QCI;
+	mailbox->op = GUEST_OP_LOOP;
+	ASSERT_OK(vmm_start(&guest->vmm, 0, 30000), guest->vmm.error);
+	for (i = 0; i < 6; i++) {
+		ASSERT_EQ(0, mdev_assign(guest->uuid, i & 1 ?
+					 "assign_adapter" : "unassign_adapter",
+					 self->a));
+		for (ms = 0; ms < 5000; ms += 5) {
+			there = mask_test((void *)&qci->apm, self->a);
+			__sync_synchronize();
+			if (there == (i & 1))
+				break;
+			sleep_ms(5);
+		}
+		EXPECT_EQ(i & 1, there)
+			TH_LOG("after 5 s, change %u", i);
+	}
+	mailbox->stop = 1;
+	ASSERT_OK(vmm_join(&guest->vmm, 0), guest->vmm.error);
+	mailbox->stop = 0;
+	EXPECT_EQ(0, mailbox->pgm);
+	EXPECT_LT(0, mailbox->loops);
+}
+
+/* A queue of the adapter is not vfio_ap's: no guest gets the adapter. */
+TEST_F(hotplug, adapter_is_the_unit)
+{
+	uint64_t apm[4] = {}, aqm[4] = {}, adm[4] = {};
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	uint16_t other;
+
+	if (host.nr_domains < 2)
+		SKIP(return, "needs two domains");
+	other = APQN(self->a, host.domain[1]);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_domain",
+				 host.domain[1]));
+	EXPECT_CODE(AP_RC_NORMAL, guest->apqn);
+	EXPECT_CODE(AP_RC_NORMAL, other);
+	EXPECT_EQ(4, pinned_kib());
+
+	ASSERT_EQ(0, queue_unbind(other));
+	mask_set(aqm, self->d, true);
+	mask_set(aqm, host.domain[1], true);
+	check_guest(_metadata, guest, apm, aqm, adm);
+	EXPECT_CODE(AP_RC_NOT_AVAILABLE, guest->apqn);
+	EXPECT_CODE(AP_RC_NOT_AVAILABLE, other);
+	/* And with the adapter, its queues' interrupts. */
+	EXPECT_EQ(0, pinned_kib());
+	EXPECT_EQ(0, queue_interrupts(guest->apqn));
+
+	ASSERT_EQ(0, queue_bind(other, "vfio_ap"));
+	mask_set(apm, self->a, true);
+	check_guest(_metadata, guest, apm, aqm, adm);
+	EXPECT_CODE(AP_RC_NORMAL, guest->apqn);
+	EXPECT_CODE(AP_RC_NORMAL, other);
+}
+
+/* --- with the emulated host's hardware events ---------------------------- */
+
+FIXTURE(hardware)
+{
+	struct guest guest;
+	unsigned int a;
+	unsigned int d;
+};
+
+FIXTURE_VARIANT(hardware)
+{
+	int unused;
+};
+
+FIXTURE_VARIANT_ADD(hardware, guest)
+{
+};
+
+FIXTURE_SETUP(hardware)
+{
+	test_begin();
+	if (!host_has_aphw())
+		SKIP(return, "needs aphw, the emulated host's tool");
+	GUEST_UP(&self->guest);
+	self->a = APID(self->guest.apqn);
+	self->d = APQI(self->guest.apqn);
+}
+
+FIXTURE_TEARDOWN_PARENT(hardware)
+{
+	aphw("adapter %u configure >/dev/null", self->a);
+	aphw("adapter %u recover >/dev/null", self->a);
+	bus_rescan();
+	queues_settle();
+	test_end();
+}
+
+struct expected_code {
+	struct guest *guest;
+	uint8_t rc;
+};
+
+static bool has_code(void *data)
+{
+	struct expected_code *expected = data;
+	struct ap_result result;
+
+	return !ap_tapq(&expected->guest->vmm, expected->guest->apqn,
+			&result) && result.rc == expected->rc;
+}
+
+#define EXPECT_SOON(code)						\
+	EXPECT_TRUE(wait_until(has_code, &(struct expected_code){	\
+		.guest = &self->guest, .rc = code }, 5000))
+
+/* The guest keeps a deconfigured adapter, and sees that it is one. */
+TEST_F(hardware, deconfigured)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	const char *wrong;
+
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	ASSERT_EQ(0, aphw("adapter %u deconfigure", self->a));
+	EXPECT_EQ(0, bus_rescan());
+	EXPECT_SOON(AP_RC_DECONFIGURED);
+	ASSERT_EQ(0, aphw("adapter %u configure", self->a));
+	EXPECT_EQ(0, bus_rescan());
+	EXPECT_SOON(AP_RC_NORMAL);
+	queues_settle();
+	ASSERT_OK(ap_reset(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	wrong = guest_request(guest, PSMID, ISC);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+	EXPECT_EQ(4, pinned_kib());
+}
+
+TEST_F(hardware, checkstopped)
+{
+	ASSERT_EQ(0, aphw("adapter %u checkstop", self->a));
+	EXPECT_EQ(0, bus_rescan());
+	EXPECT_SOON(AP_RC_CHECKSTOPPED);
+	ASSERT_EQ(0, aphw("adapter %u recover", self->a));
+	EXPECT_EQ(0, bus_rescan());
+	EXPECT_SOON(AP_RC_NORMAL);
+}
+
+/* A new adapter that is assigned already is the guest's when it comes. */
+TEST_F(hardware, adapter_comes_and_goes)
+{
+	struct guest *guest = &self->guest;
+	struct expected_code expected = {
+		.guest = guest, .rc = AP_RC_NORMAL,
+	};
+	uint16_t first = guest->apqn;
+	char path[128], text[64];
+	unsigned int a;
+
+	for (a = 0; a <= host.max_adapter; a++) {
+		snprintf(path, sizeof(path), AP_DEVICES "/card%02x", a);
+		if (!path_exists(path))
+			break;
+	}
+	if (a > host.max_adapter)
+		SKIP(return, "no number is free for another adapter");
+	if (strspn(host.test_apmask + 2, "0") != strlen(host.test_apmask) - 2)
+		SKIP(return, "not all adapters are vfio_ap's");
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_adapter", a));
+	guest->apqn = APQN(a, self->d);
+	EXPECT_CODE(AP_RC_NOT_AVAILABLE, guest->apqn);
+	ASSERT_EQ(0, aphw("adapter add %u", a));
+	EXPECT_EQ(0, bus_rescan());
+	EXPECT_TRUE(wait_until(has_code, &expected, 5000));
+	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
+	EXPECT_STREQ("in use", text);
+	ASSERT_EQ(0, aphw("adapter remove %u", a));
+	EXPECT_EQ(0, bus_rescan());
+	expected.rc = AP_RC_NOT_AVAILABLE;
+	EXPECT_TRUE(wait_until(has_code, &expected, 5000));
+	guest->apqn = first;
+	EXPECT_CODE(AP_RC_NORMAL, first);
+}
+
+VFIO_AP_TEST_MAIN

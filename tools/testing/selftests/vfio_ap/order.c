@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whatever goes first - device, group, container, guest, the process, the
+ * mediated device, the queue -, everything is released, once.
+ */
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <linux/vfio.h>
+
+#include "lib/test.h"
+
+#define ISC	3
+#define PSMID	0x99UL
+
+FIXTURE(order)
+{
+	struct guest guest;
+	int references;
+};
+
+FIXTURE_VARIANT(order)
+{
+	bool cdev;
+};
+
+FIXTURE_VARIANT_ADD(order, group)
+{
+};
+
+FIXTURE_VARIANT_ADD(order, iommufd)
+{
+	.cdev = true,
+};
+
+FIXTURE_SETUP(order)
+{
+	test_begin();
+	self->references = module_references();
+}
+
+FIXTURE_TEARDOWN_PARENT(order)
+{
+	test_end();
+}
+
+/* A guest in the middle of its work: interrupt enabled, a reply unfetched. */
+static void busy_guest(struct __test_metadata *_metadata, struct guest *guest,
+		       const struct guest_config *config)
+{
+	struct ap_result result;
+	size_t length;
+
+	ASSERT_OK(guest_up(guest, config), guest->error);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	length = ap_request(&guest->vmm, guest->mode, guest->apqn);
+	ASSERT_OK(ap_nqap(&guest->vmm, guest->apqn, PSMID, length, &result),
+		  guest->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+}
+
+static bool no_references(void *data)
+{
+	return module_references() == *(int *)data;
+}
+
+static bool vm_gone(void *data)
+{
+	return guest_vm_exists(data) != 1;
+}
+
+/* Nothing of the guest is left, and the queue is as a new one. */
+static void check_released(struct __test_metadata *_metadata,
+			   struct guest *guest, int references)
+{
+	char text[64] = "";
+
+	EXPECT_TRUE(wait_until(no_references, &references, 5000))
+		TH_LOG("%d references, not %d", module_references(),
+		       references);
+	EXPECT_TRUE(wait_until(vm_gone, guest, 5000));
+	EXPECT_EQ(0, queue_interrupts(guest->apqn));
+	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
+	EXPECT_STRNE("in use", text);
+}
+
+enum part { DEVICE, GROUP, CONTAINER, KVM_VFIO, VM, VCPU, PARTS };
+
+static void close_part(struct guest *guest, enum part part)
+{
+	int *fds[PARTS] = {
+		[DEVICE] = &guest->vfio.device,
+		[GROUP] = &guest->vfio.group,
+		[CONTAINER] = &guest->vfio.container,
+		[KVM_VFIO] = &guest->vmm.kvm_vfio,
+		[VM] = &guest->vmm.vm,
+		[VCPU] = &guest->vmm.vcpu[0],
+	};
+
+	if (part == VCPU && guest->vmm.run[0]) {
+		/* The mapping of kvm_run holds the file, too. */
+		munmap(guest->vmm.run[0], guest->vmm.run_size);
+		guest->vmm.run[0] = NULL;
+	}
+	if (*fds[part] >= 0)
+		close(*fds[part]);
+	*fds[part] = -1;
+}
+
+/* All orders of the four that belong to VFIO and the guest, VCPU and VM at once. */
+TEST_F_TIMEOUT(order, every_order_of_closing, 60)
+{
+	static const enum part parts[] = { DEVICE, GROUP, CONTAINER, VM };
+	struct guest *guest = &self->guest;
+	unsigned int a, b, c, i;
+
+	for (i = 0; i < 24; i++) {
+		bool done[4] = {};
+		unsigned int rest = i;
+		unsigned int n, k;
+
+		GUEST_UP(guest, .cdev = variant->cdev);
+		a = ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				  &(struct ap_result){});
+		ASSERT_EQ(0, a);
+		for (n = 4; n > 0; n--) {
+			/* The (rest % n)-th of those that are not closed. */
+			c = rest % n;
+			rest /= n;
+			for (k = 0, b = 0; k < 4; k++) {
+				if (!done[k] && b++ == c)
+					break;
+			}
+			done[k] = true;
+			if (parts[k] == VM) {
+				close_part(guest, VCPU);
+				close_part(guest, KVM_VFIO);
+			}
+			close_part(guest, parts[k]);
+		}
+		check_released(_metadata, guest, self->references);
+		EXPECT_EQ(0, pinned_kib())
+			TH_LOG("order %u", i);
+		guest_down(guest);
+		ASSERT_EQ(0, mdev_remove(guest->uuid))
+			TH_LOG("order %u", i);
+	}
+}
+
+/* The guest's parts in both orders, while the device stays open longest. */
+TEST_F(order, guest_first)
+{
+	struct guest *guest = &self->guest;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	busy_guest(_metadata, guest, &(struct guest_config){
+		.cdev = variant->cdev });
+	close_part(guest, VCPU);
+	close_part(guest, VM);
+	close_part(guest, KVM_VFIO);
+	/* The device keeps the guest, and goes on working. */
+	EXPECT_NE(0, guest_vm_exists(guest));
+	EXPECT_EQ(0, ioctl(guest->vfio.device, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(4, pinned_kib());
+	EXPECT_EQ(0, ioctl(guest->vfio.device, VFIO_DEVICE_RESET));
+	EXPECT_EQ(0, pinned_kib());
+	close_part(guest, DEVICE);
+	close_part(guest, GROUP);
+	close_part(guest, CONTAINER);
+	check_released(_metadata, guest, self->references);
+	guest_down(guest);
+}
+
+/* KVM forgets the file, the device stays open: the guest stays, too. */
+TEST_F(order, detach_from_kvm)
+{
+	struct guest *guest = &self->guest;
+	const char *wrong;
+
+	GUEST_UP(guest, .cdev = variant->cdev);
+	ASSERT_OK(vmm_vfio_detach_kvm(&guest->vfio, &guest->vmm),
+		  guest->vfio.error);
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				   &(struct ap_result){}));
+	wrong = guest_request(guest, PSMID, ISC);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+	guest_down(guest);
+	check_released(_metadata, guest, self->references);
+}
+
+/* The process is killed while its guest runs. */
+TEST_F(order, killed)
+{
+	struct guest *guest = &self->guest;
+	int ready[2], status;
+	pid_t pid;
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct guest_mailbox *mailbox;
+		struct ap_result result;
+
+		close(ready[0]);
+		if (guest_up(guest, &(struct guest_config){
+				.cdev = variant->cdev, .vmm.cpus = 2 }) ||
+		    ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				  &result) || result.rc)
+			_exit(1);
+		/* TAPQ in a loop without end. */
+		vmm_set_slot(&guest->vmm, INSN_PQAP);
+		mailbox = vmm_mailbox(&guest->vmm, 0);
+		mailbox->gr[0] = AP_FC_TAPQ | guest->apqn;
+		mailbox->op = GUEST_OP_LOOP;
+		if (vmm_start(&guest->vmm, 0, 60000))
+			_exit(1);
+		while (!*(volatile uint64_t *)&mailbox->loops)
+			sleep_ms(1);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	EXPECT_EQ(1, read(ready[0], &byte, 1))
+		TH_LOG("%s", guest->error);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	check_released(_metadata, guest, self->references);
+	/* And the next one can have it. */
+	ASSERT_OK(guest_up(guest, &(struct guest_config){
+		.cdev = variant->cdev, .no_mdev = true, .no_reset = true }),
+		  guest->error);
+	guest_down(guest);
+}
+
+/* The mediated device is removed while it is open: that waits for the close. */
+TEST_F(order, mdev_removed_while_open)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	char path[128], text[64];
+	int status;
+	pid_t pid;
+
+	busy_guest(_metadata, guest, &(struct guest_config){
+		.cdev = variant->cdev });
+	snprintf(path, sizeof(path), MDEV_DEVICES "/%s", guest->uuid);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct guest copy = *guest;
+
+		/* The copies of the parent's files must not keep them open. */
+		guest_down(&copy);
+		_exit(mdev_remove(copy.uuid) ? 1 : 0);
+	}
+	sleep_ms(300);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	/* The guest has been asked to let go: its queues are gone. */
+	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	guest_down(guest);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_FALSE(path_exists(path));
+	EXPECT_EQ(0, pinned_kib());
+	check_released(_metadata, guest, self->references);
+	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
+	EXPECT_STREQ("unassigned", text);
+}
+
+/* The queue is taken from vfio_ap while the guest uses it, and comes back. */
+TEST_F(order, queue_unbound_while_in_use)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	const char *wrong;
+
+	busy_guest(_metadata, guest, &(struct guest_config){
+		.cdev = variant->cdev });
+	ASSERT_EQ(0, queue_unbind(guest->apqn));
+	EXPECT_EQ(0, pinned_kib());
+	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, GUEST_NIB,
+			  &result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, 0, 0, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+
+	ASSERT_EQ(0, queue_bind(guest->apqn, "vfio_ap"));
+	ASSERT_OK(ap_await(&guest->vmm, guest->apqn, AP_RC_NORMAL, 0xff,
+			   AP_EMPTY, &result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	EXPECT_EQ(AP_EMPTY, result.flags);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	wrong = guest_request(guest, PSMID, ISC);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+	guest_down(guest);
+	check_released(_metadata, guest, self->references);
+}
+
+/* The queue goes, and then the guest, and then the mediated device. */
+TEST_F(order, queue_unbound_first)
+{
+	struct guest *guest = &self->guest;
+	char path[128];
+
+	busy_guest(_metadata, guest, &(struct guest_config){
+		.cdev = variant->cdev });
+	ASSERT_EQ(0, queue_unbind(guest->apqn));
+	guest_down(guest);
+	ASSERT_EQ(0, mdev_remove(guest->uuid));
+	EXPECT_EQ(0, pinned_kib());
+	EXPECT_EQ(self->references, module_references());
+	snprintf(path, sizeof(path), AP_DEVICES "/%02x.%04x/status",
+		 APID(guest->apqn), APQI(guest->apqn));
+	EXPECT_FALSE(path_exists(path));
+}
+
+/* Everything is unassigned under the guest's feet. */
+TEST_F(order, unassigned_while_in_use)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+
+	busy_guest(_metadata, guest, &(struct guest_config){
+		.cdev = variant->cdev });
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "unassign_domain",
+				 APQI(guest->apqn)));
+	EXPECT_EQ(0, pinned_kib());
+	EXPECT_EQ(0, queue_interrupts(guest->apqn));
+	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, 0, 0, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	guest_down(guest);
+	check_released(_metadata, guest, self->references);
+}
+
+/* The module cannot go while a guest uses it. */
+TEST_F(order, module_is_held)
+{
+	struct guest *guest = &self->guest;
+
+	busy_guest(_metadata, guest, &(struct guest_config){
+		.cdev = variant->cdev });
+	EXPECT_EQ(-EAGAIN, module_unload());
+	EXPECT_TRUE(path_exists(MATRIX));
+	guest_down(guest);
+	check_released(_metadata, guest, self->references);
+}
+
+/* Two guests side by side: what one does is nothing to the other. */
+TEST_F(order, two_guests)
+{
+	struct guest *guest = &self->guest;
+	struct guest second;
+	struct ap_result result;
+	const char *wrong;
+
+	if (host.nr_domains < 2)
+		SKIP(return, "needs two domains");
+	busy_guest(_metadata, guest, &(struct guest_config){
+		.cdev = variant->cdev });
+	mdev_uuid(second.uuid, 1);
+	ASSERT_EQ(0, mdev_create(second.uuid));
+	ASSERT_EQ(0, mdev_assign(second.uuid, "assign_adapter",
+				 APID(guest->apqn)));
+	ASSERT_EQ(0, mdev_assign(second.uuid, "assign_domain",
+				 host.domain[1]));
+	ASSERT_OK(guest_up(&second, &(struct guest_config){
+		.cdev = variant->cdev, .no_mdev = true, .nth = 1,
+		.nth_domain = 1 }), second.error);
+	EXPECT_EQ(host.domain[1], APQI(second.apqn));
+	ASSERT_OK(ap_tapq(&second.vmm, guest->apqn, &result),
+		  second.vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	ASSERT_OK(ap_aqic(&second.vmm, guest->apqn, 0, 0, &result),
+		  second.vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	ASSERT_OK(ap_enable_irq(&second.vmm, second.apqn, 5, GUEST_NIB,
+				&result), second.vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	guest_down(guest);
+	EXPECT_EQ(4, pinned_kib());
+	wrong = guest_request(&second, PSMID, 5);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+	guest_down(&second);
+	check_released(_metadata, guest, self->references);
+	check_released(_metadata, &second, self->references);
+}
+
+VFIO_AP_TEST_MAIN
