@@ -146,11 +146,6 @@ impl Mask256 {
         self.and_not(other).is_empty()
     }
 
-    /// Tells whether some bit is in both masks.
-    pub fn intersects(self, other: Mask256) -> bool {
-        !(self & other).is_empty()
-    }
-
     /// Iterates over the bits that are set, from left to right.
     pub fn iter(&self) -> Bits {
         Bits { rest: *self }

@@ -96,25 +96,45 @@ pub enum IrqDisableStep {
 /// The disabling of a queue's interrupts.
 ///
 /// Begins with an AQIC of [`AqicControl::DISABLE`], then does what each step says. It ends when
-/// hardware lets it; how long to wait is the caller's decision, and to give up proves nothing.
+/// hardware lets it; how long to wait is the caller's decision, and to give up proves nothing. It
+/// is void once interrupts are enabled again.
+///
+/// That TAPQ reports them disabled is not enough: an enabling that was accepted, too, may take its
+/// time to show.
 ///
 /// [`AqicControl::DISABLE`]: super::aqic::AqicControl::DISABLE
 #[derive(Debug)]
 pub struct IrqDisable {
     apqn: Apqn,
+    accepted: bool,
 }
 
 impl IrqDisable {
     /// Begins with a queue.
     pub const fn new(apqn: Apqn) -> IrqDisable {
-        IrqDisable { apqn }
+        IrqDisable {
+            apqn,
+            accepted: false,
+        }
+    }
+
+    /// Begins with a queue on which no enabling is under way, because the last one was seen to take
+    /// effect or is long past. Then TAPQ's report is enough, and AQIC need not be issued at all.
+    pub const fn with_settled(apqn: Apqn) -> IrqDisable {
+        IrqDisable {
+            apqn,
+            accepted: true,
+        }
     }
 
     /// Judges the status that AQIC left.
-    pub fn requested(&self, status: StatusWord) -> IrqDisableStep {
+    pub fn requested(&mut self, status: StatusWord) -> IrqDisableStep {
         match status.response() {
             // 07: they are disabled, or about to be. The I bit tells which.
-            Ok(ResponseCode::Normal | ResponseCode::OtherwiseChanged) => IrqDisableStep::Poll,
+            Ok(ResponseCode::Normal | ResponseCode::OtherwiseChanged) => {
+                self.accepted = true;
+                IrqDisableStep::Poll
+            }
             Ok(code) if code.is_gone() => self.quiesced(),
             Ok(code) if code.is_transient() => IrqDisableStep::Request,
             _ => IrqDisableStep::Unexpected,
@@ -122,8 +142,9 @@ impl IrqDisable {
     }
 
     /// Judges the status that TAPQ left.
-    pub fn polled(&self, status: StatusWord) -> IrqDisableStep {
+    pub fn polled(&mut self, status: StatusWord) -> IrqDisableStep {
         match status.response() {
+            Ok(ResponseCode::Normal) if !self.accepted => IrqDisableStep::Request,
             Ok(ResponseCode::Normal) if !status.irq_enabled() => self.quiesced(),
             Ok(ResponseCode::Normal) => IrqDisableStep::Poll,
             Ok(code) if code.is_gone() => self.quiesced(),
@@ -224,16 +245,13 @@ impl Reset {
 
     /// Judges the status that ZAPQ or RAPQ left.
     pub fn requested(&mut self, status: StatusWord) -> ResetStep {
-        match status.response() {
-            Ok(ResponseCode::Normal) => {
-                self.accepted = true;
-                ResetStep::Poll
-            }
+        let response = status.response();
+
+        self.accepted = response == Ok(ResponseCode::Normal);
+        match response {
+            Ok(ResponseCode::Normal) => ResetStep::Poll,
             // What goes on there is not our reset, and need not clear the queue as ours does.
-            Ok(code) if code.is_transient() => {
-                self.accepted = false;
-                ResetStep::Poll
-            }
+            Ok(code) if code.is_transient() => ResetStep::Poll,
             _ => self.ended_by(status),
         }
     }

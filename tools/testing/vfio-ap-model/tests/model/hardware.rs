@@ -122,7 +122,7 @@ fn enabling_tells_which_notification_byte_hardware_may_use() {
 
 #[test]
 fn a_disable_is_done_when_it_is_seen_to_be() {
-    let disable = IrqDisable::new(apqn(4, 0x47));
+    let mut disable = IrqDisable::new(apqn(4, 0x47));
     let still_enabled = StatusWord::from_raw(IRQ_ENABLED);
 
     assert_eq!(disable.requested(status(0x05)), IrqDisableStep::Request);
@@ -132,6 +132,38 @@ fn a_disable_is_done_when_it_is_seen_to_be() {
         IrqDisableStep::Quiesced(proof) => assert_eq!(proof.apqn(), apqn(4, 0x47)),
         step => panic!("{step:?}"),
     }
+}
+
+#[test]
+fn a_disable_that_hardware_did_not_take_proves_nothing() {
+    let mut disable = IrqDisable::new(apqn(4, 0x47));
+
+    // The queue reports interrupts disabled, and an enabling may be under way.
+    assert_eq!(disable.polled(status(0x00)), IrqDisableStep::Request);
+    assert_eq!(disable.requested(status(0x05)), IrqDisableStep::Request);
+    assert_eq!(disable.polled(status(0x00)), IrqDisableStep::Request);
+    assert_eq!(disable.requested(status(0x07)), IrqDisableStep::Poll);
+    // To ask again, in vain, does not undo that it was taken.
+    assert_eq!(disable.requested(status(0x05)), IrqDisableStep::Request);
+    assert!(matches!(
+        disable.polled(status(0x00)),
+        IrqDisableStep::Quiesced(_)
+    ));
+}
+
+#[test]
+fn without_an_enabling_under_way_it_is_enough_to_look() {
+    let mut disable = IrqDisable::with_settled(apqn(4, 0x47));
+
+    assert_eq!(
+        disable.polled(StatusWord::from_raw(IRQ_ENABLED)),
+        IrqDisableStep::Poll
+    );
+    assert_eq!(disable.polled(status(0x02)), IrqDisableStep::Poll);
+    assert!(matches!(
+        disable.polled(status(0x00)),
+        IrqDisableStep::Quiesced(_)
+    ));
 }
 
 #[test]
@@ -210,7 +242,7 @@ proptest! {
     fn nothing_but_a_disable_taken_and_seen_or_a_queue_gone_proves_quiescence(
         answers in vec((response(), any::<bool>()), 1..20),
     ) {
-        let disable = IrqDisable::new(apqn(1, 2));
+        let mut disable = IrqDisable::new(apqn(1, 2));
         let mut polling = false;
 
         for (code, irq_enabled) in answers {

@@ -88,7 +88,6 @@ proptest! {
         prop_assert_eq!(mask(&a).and_not(mask(&b)), mask(&(&a - &b)));
         prop_assert_eq!(mask(&a).is_subset_of(mask(&b)), a.is_subset(&b));
         prop_assert_eq!(mask(&a).is_subset_of(mask(&(&a | &b))), true);
-        prop_assert_eq!(mask(&a).intersects(mask(&b)), !a.is_disjoint(&b));
     }
 
     #[test]
