@@ -138,7 +138,7 @@ fn assign<N>(
     let reservations = Reservations::lock();
 
     mdev.host()
-        .change_matrix(mdev, Some(&reservations), |matrix| {
+        .change_matrix(mdev, Some(reservations), |matrix| {
             change(matrix, number);
         })
 }
@@ -173,7 +173,7 @@ fn store_ap_config(bound: ArcBorrow<'_, Bound>, text: &[u8]) -> Result {
     let reservations = Reservations::lock();
 
     mdev.host()
-        .change_matrix(mdev, Some(&reservations), |matrix| *matrix = new)
+        .change_matrix(mdev, Some(reservations), |matrix| *matrix = new)
 }
 
 fn control_domains(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {

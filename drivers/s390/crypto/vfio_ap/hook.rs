@@ -36,8 +36,8 @@ pub(crate) struct Hook {
 }
 
 static NO_AIV: Format =
-    Format::new(c"aqic: queue %04lx: the guest has no interrupt virtualization");
-static REFUSED: Format = Format::new(c"aqic: queue %04lx: gr1=%016lx gr2=%016lx: rc=%02lx");
+    Format::new(c"aqic: queue %04lx: the guest has no interrupt virtualization\n");
+static REFUSED: Format = Format::new(c"aqic: queue %04lx: gr1=%016lx gr2=%016lx: rc=%02lx\n");
 
 impl Hook {
     /// Makes the hook for the guest of a session.

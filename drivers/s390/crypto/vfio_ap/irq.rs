@@ -301,6 +301,29 @@ impl Queue {
         }
     }
 
+    /// Looks whether an unbound queue is at rest, and gives back what its interrupts held if it is.
+    /// Returns whether it holds nothing any more.
+    ///
+    /// To be called without any lock of ours.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.binding.is_none() {
+            return true;
+        }
+
+        // The queue may be somebody else's by now: it is only looked at.
+        match IrqDisable::with_settled(self.apqn()).polled(ap::tapq(self.apqn())) {
+            IrqDisableStep::Quiesced(quiesced) => {
+                let release = self.take_binding(&mut state);
+
+                drop(state);
+                release.finish(self, quiesced);
+                true
+            }
+            IrqDisableStep::Request | IrqDisableStep::Poll | IrqDisableStep::Unexpected => false,
+        }
+    }
+
     /// Unpins the page of the NIB if its address is from `first` to `last`, after having tried to
     /// disable the queue's interrupts.
     ///
@@ -324,7 +347,7 @@ impl Queue {
                 Some(binding) if binding.is_pinned_in(first, last) => (),
                 _ => return,
             }
-            if state.reset.is_none() && state.disabling.is_none() {
+            if state.disabling.is_none() {
                 let mut disabling = IrqDisable::new(self.apqn());
 
                 // Whatever it answers, it is asked again.

@@ -155,9 +155,9 @@ pub(crate) struct Host {
 }
 
 static RESERVED: Format =
-    Format::new(c"assign: an APQN of %lu adapters x %lu domains is the host's");
-static SHARED: Format = Format::new(c"assign: queue %02lx.%04lx is assigned to another mdev");
-static IN_USE: Format = Format::new(c"in use: queue %02lx.%04lx is assigned to an mdev");
+    Format::new(c"assign: an APQN of %lu adapters x %lu domains is the host's\n");
+static SHARED: Format = Format::new(c"assign: queue %02lx.%04lx is assigned to another mdev\n");
+static IN_USE: Format = Format::new(c"in use: queue %02lx.%04lx is assigned to an mdev\n");
 
 impl Host {
     /// Asks what the host has.
@@ -217,7 +217,7 @@ impl Host {
     pub(crate) fn change_matrix(
         &self,
         mdev: &Arc<Mediated>,
-        reservations: Option<&Reservations>,
+        reservations: Option<Reservations>,
         change: impl FnOnce(&mut Matrix),
     ) -> Result {
         let mut batch = Batch::new();
@@ -232,7 +232,10 @@ impl Host {
         let added = new.apqns_not_in(&old);
         let removed = old.apqns_not_in(&new);
 
-        if reservations.is_some_and(|reservations| reservations.reserved(&new)) {
+        if reservations
+            .as_ref()
+            .is_some_and(|reservations| reservations.reserved(&new))
+        {
             let (adapters, domains) = (new.apm().count(), new.aqm().count());
 
             self.record(
@@ -256,6 +259,7 @@ impl Host {
         }
         mdev.refilter(self, &mut topology, &mut batch);
         drop(topology);
+        drop(reservations);
 
         batch.wait(self, Wait::RESET);
         Ok(())
@@ -340,12 +344,15 @@ impl Host {
         topology.bound.remove(apqn);
         self.queues.lock().remove(usize::from(apqn.to_raw()));
         queue.set_owner(None);
-        batch.start(self, queue);
+        if !queue.is_unsettled() {
+            batch.start(self, queue);
+        }
         drop(topology);
 
         batch.wait(self, Wait::RESET);
+        queue.abandon();
         queue.unpin_all();
-        if queue.is_unsettled() {
+        if !queue.is_at_rest() {
             // What hardware may write stays where it is, until the worker has seen the queue at
             // rest. Without memory for the list it is given up, which is safe as well.
             let _ = self.topology.lock().orphans.push(queue.clone(), GFP_KERNEL);

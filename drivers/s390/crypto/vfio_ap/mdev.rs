@@ -281,13 +281,10 @@ impl Mediated {
         }
         let session = Session::new(device, kvm)?;
         let hook = Arc::new(Hook::new(self.host.clone(), session.clone()), GFP_KERNEL)?;
+        let hook = session.kvm.register_hook(hook)?;
         let mut batch = Batch::new();
         {
             let mut topology = self.host.topology.lock();
-            let mut guest = session.kvm.lock();
-            let hook = guest.register_hook(hook)?;
-
-            drop(guest);
             {
                 // Nothing is passed yet, so that all that is will be a change.
                 let mut state = self.state.lock();

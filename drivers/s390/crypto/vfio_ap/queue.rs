@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) reset: Option<Reset>,
     /// How the last one ended.
     pub(crate) outcome: Option<ResetOutcome>,
+    /// It was unbound.
+    pub(crate) gone: bool,
     /// What its interrupts hold.
     pub(crate) binding: Option<IrqBinding>,
     /// The disabling of interrupts that is going on.

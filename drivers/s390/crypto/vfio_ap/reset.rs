@@ -124,7 +124,7 @@ impl Batch {
     }
 }
 
-static RESET_FAILED: Format = Format::new(c"reset: queue %02lx.%04lx answered rc=%02lx");
+static RESET_FAILED: Format = Format::new(c"reset: queue %02lx.%04lx answered rc=%02lx\n");
 
 impl Queue {
     /// Starts a reset.
@@ -132,6 +132,9 @@ impl Queue {
         let mut state = self.state.lock();
         let mut reset = Reset::new(self.apqn());
 
+        if state.gone {
+            return;
+        }
         // If it has ended already, the first poll will find out.
         let _ = reset.requested(ap::zapq(self.apqn()));
         state.reset = Some(reset);
@@ -193,6 +196,15 @@ impl Queue {
                 ResetStep::Finished(report) => return Some(report),
             };
         }
+    }
+
+    /// Leaves it to whoever it is bound to next. Nothing is asked of hardware any more.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state.lock();
+
+        state.gone = true;
+        state.reset = None;
+        state.disabling = None;
     }
 
     /// Tells whether something is outstanding that the worker has to look after.
@@ -278,10 +290,7 @@ impl Host {
     fn poll_orphans(&self) -> bool {
         let mut orphans = core::mem::take(&mut self.topology.lock().orphans);
 
-        orphans.retain(|queue| {
-            queue.poll(self);
-            queue.is_unsettled()
-        });
+        orphans.retain(|queue| !queue.is_at_rest());
         let unsettled = !orphans.is_empty();
         for queue in orphans {
             // As in `remove_queue()`.
@@ -299,7 +308,7 @@ pub(crate) struct Poll(Arc<Host>);
 
 impl Task for Poll {
     fn run(&self) -> Option<Delta> {
-        const AGAIN: Delta = Delta::from_millis(20);
+        const AGAIN: Delta = Delta::from_millis(100);
 
         self.0.poll_all().then_some(AGAIN)
     }

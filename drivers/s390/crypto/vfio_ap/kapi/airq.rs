@@ -177,7 +177,8 @@ impl ArmedIrq {
         let (older, oldest) = older.into_unarmed();
 
         for given_up in [also, oldest].into_iter().flatten() {
-            give_up(apqn, ManuallyDrop::new(given_up));
+            core::mem::forget(given_up);
+            report(apqn);
         }
         Self {
             irq: ManuallyDrop::new(irq),
@@ -199,23 +200,16 @@ impl ArmedIrq {
 impl Drop for ArmedIrq {
     fn drop(&mut self) {
         // Neither field is dropped.
-        pr_err!("{}\n", GivenUp(self.irq.apqn));
+        report(self.irq.apqn);
     }
 }
 
-fn give_up(apqn: Apqn, _irq: ManuallyDrop<UnarmedIrq>) {
-    pr_err!("{}\n", GivenUp(apqn));
-}
-
-struct GivenUp(Apqn);
-
-impl kernel::fmt::Display for GivenUp {
-    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
-        write!(
-            f,
-            "queue {:02x}.{:04x} may still write its notification indicator byte: page given up",
-            self.0.apid.get(),
-            self.0.apqi.get()
-        )
+fn report(apqn: Apqn) {
+    if super::may_print() {
+        pr_err!(
+            "queue {:02x}.{:04x} may still write its notification indicator byte: page given up\n",
+            apqn.apid.get(),
+            apqn.apqi.get()
+        );
     }
 }

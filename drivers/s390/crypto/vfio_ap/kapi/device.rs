@@ -113,11 +113,13 @@ struct Inner<P> {
 ///
 /// # Invariants
 ///
-/// The pointer is to a registered device whose memory ends when the last reference does.
+/// `inner` is to a registered device whose memory ends when the last reference does, `data` comes
+/// from an `Arc<T>`.
 pub(crate) struct OwnDevice<P, T: Send + Sync + 'static> {
     inner: NonNull<Inner<P>>,
     released: Arc<Completion>,
-    _data: Arc<T>,
+    data: *mut c_void,
+    _data: PhantomData<Arc<T>>,
 }
 
 // SAFETY: Devices are reference counted, and can be unregistered from any thread; `P` is only
@@ -146,6 +148,7 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
         )?;
         let inner = KBox::into_raw(inner);
         let raw = inner.cast::<bindings::device>();
+        let data = data.into_foreign();
 
         // SAFETY: The device is zeroed memory of our own, which from `device_initialize()` on
         // belongs to who has a reference, and is given back by the release function. Parent and
@@ -156,7 +159,7 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
             (*raw).parent = parent.0.as_ptr();
             (*raw).bus = bus.0.get();
             (*raw).release = Some(Self::release_callback);
-            bindings::dev_set_drvdata(raw, Arc::as_ptr(&data).cast_mut().cast());
+            bindings::dev_set_drvdata(raw, data);
             to_result(bindings::dev_set_name(
                 raw,
                 c"%s".as_char_ptr(),
@@ -165,8 +168,12 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
             .and_then(|()| to_result(bindings::device_add(raw)))
         };
         if let Err(error) = result {
-            // SAFETY: The reference from `device_initialize()` ends here.
-            unsafe { bindings::put_device(raw) };
+            // SAFETY: The reference from `device_initialize()` ends here, and nobody has found the
+            // data.
+            unsafe {
+                bindings::put_device(raw);
+                drop(Arc::<T>::from_foreign(data));
+            }
             return Err(error);
         }
 
@@ -175,7 +182,8 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
             // INVARIANT: Registered above.
             inner: unsafe { NonNull::new_unchecked(inner) },
             released,
-            _data: data,
+            data,
+            _data: PhantomData,
         })
     }
 
@@ -215,6 +223,9 @@ impl<P, T: Send + Sync + 'static> Drop for OwnDevice<P, T> {
         unsafe { bindings::device_unregister(self.as_raw()) };
         // The release function is code of this module, which is about to go.
         self.released.wait_for_completion();
+        // SAFETY: By the type invariant it comes from an `Arc<T>`. The driver was unregistered
+        // before, and nobody else looks at it.
+        drop(unsafe { Arc::<T>::from_foreign(self.data) });
     }
 }
 

@@ -131,13 +131,18 @@ impl LockedKvm<'_> {
         // SAFETY: `kvm->lock` is held, as the function demands.
         unsafe { own::vfio_ap_shim_kvm_clear_masks(self.kvm.0.as_ptr()) };
     }
+}
 
+impl Kvm {
     /// Registers a hook for the guest's intercepted PQAP instructions.
+    ///
+    /// Waits for running hooks of the guest, which user space may hold up: to be called without any
+    /// lock that others need.
     ///
     /// # Errors
     ///
     /// `EPERM` if the guest has one: only one device can pass AP to a guest.
-    pub(crate) fn register_hook<T: PqapHook>(&mut self, data: Arc<T>) -> Result<HookRegistration> {
+    pub(crate) fn register_hook<T: PqapHook>(&self, data: Arc<T>) -> Result<HookRegistration> {
         let cell: KBox<HookCell<T>> = KBox::new(
             HookCell {
                 function: Self::hook_callback::<T>,
@@ -145,7 +150,7 @@ impl LockedKvm<'_> {
             },
             GFP_KERNEL,
         )?;
-        let hook = HookSemaphore::write(self.kvm);
+        let hook = HookSemaphore::write(self);
 
         if !hook.get().is_null() {
             return Err(EPERM);
@@ -156,7 +161,7 @@ impl LockedKvm<'_> {
 
         // INVARIANT: The cell was published above.
         Ok(HookRegistration {
-            kvm: self.kvm.clone(),
+            kvm: self.clone(),
             cell: cell.cast(),
             free: |cell| {
                 // SAFETY: `cell` came from `into_raw()` of this type, and is not published any
