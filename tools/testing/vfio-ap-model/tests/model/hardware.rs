@@ -185,6 +185,14 @@ fn a_reset_that_hardware_did_not_take_is_asked_for_again() {
 }
 
 #[test]
+fn an_idle_queue_that_nobody_reset_is_not_taken_for_a_reset_one() {
+    assert_eq!(
+        Reset::new(apqn(4, 0x47)).polled(status(0x00)),
+        ResetStep::Request
+    );
+}
+
+#[test]
 fn a_failed_association_needs_another_reset() {
     for code in [0x35, 0x36] {
         let mut reset = Reset::new(apqn(4, 0x47));
