@@ -18,6 +18,7 @@
 FIXTURE(aqic)
 {
 	struct guest guest;
+	bool used_aphw;
 };
 
 FIXTURE_VARIANT(aqic)
@@ -42,7 +43,7 @@ FIXTURE_SETUP(aqic)
 
 FIXTURE_TEARDOWN_PARENT(aqic)
 {
-	if (host_has_aphw()) {
+	if (self->used_aphw) {
 		uint16_t apqn = self->guest.apqn;
 
 		aphw("queue %02x.%04x reset-time 1 >/dev/null", APID(apqn),
@@ -78,6 +79,18 @@ FIXTURE_TEARDOWN_PARENT(aqic)
 			  self->guest.vmm.error);			\
 		EXPECT_EQ(AP_RC_NORMAL, _r.rc);				\
 	} while (0)
+
+#define NEED_APHW()							\
+	do {								\
+		if (!host.has_aphw)					\
+			SKIP(return, "needs aphw, the emulated host's tool"); \
+		self->used_aphw = true;					\
+	} while (0)
+
+#define QUEUE(fmt, ...)							\
+	ASSERT_EQ(0, aphw("queue %02x.%04x " fmt " >/dev/null",		\
+			  APID(self->guest.apqn),			\
+			  APQI(self->guest.apqn), ##__VA_ARGS__))
 
 TEST_F(aqic, enable_and_disable)
 {
@@ -505,18 +518,131 @@ C_DEFECT(aqic, group, filtered_queue,
 C_DEFECT(aqic, iommufd, filtered_queue,
 	 "takes AQIC for a queue that is not the guest's");
 
+/* Registers that no sane guest has: an answer each, and nothing is left. */
+TEST_F(aqic, random_registers)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	unsigned int i;
+
+	srandom(variant->cdev ? 65 : 15);
+	for (i = 0; i < 300; i++) {
+		uint64_t gr0 = AP_FC_AQIC | guest->apqn, gr1, gr2;
+
+		/* Mostly the guest's queue, sometimes any, and other bits. */
+		if (i % 3 == 0)
+			gr0 ^= random() & 0xffff;
+		if (i % 5 == 0)
+			gr0 ^= (random() & 0xff) << 16;
+		gr0 |= (uint64_t)random() << 32;
+		gr1 = (uint64_t)random() << 33 | random();
+		/* Mostly somewhere in the guest's memory. */
+		gr2 = i % 4 ? random() % VMM_MEM_SIZE & ~0xfff :
+			      (uint64_t)random() << 33 | random();
+		/* Where the guest itself is, a NIB would do harm. */
+		if (gr2 < GUEST_DATA)
+			gr2 += GUEST_DATA;
+		ASSERT_OK(ap_pqap(&guest->vmm, gr0, gr1, gr2, &result),
+			  guest->vmm.error);
+		if (result.pgm) {
+			EXPECT_EQ(PGM_SPECIFICATION, result.pgm);
+			EXPECT_NE(0, gr0 & 0x007f0000);
+			continue;
+		}
+		EXPECT_TRUE(result.rc == AP_RC_NORMAL ||
+			    result.rc == AP_RC_NOT_AVAILABLE ||
+			    result.rc == AP_RC_INVALID_ADDRESS ||
+			    result.rc == AP_RC_ALREADY)
+			TH_LOG("GR 0 %#lx, 1 %#lx, 2 %#lx: code %02x", gr0,
+			       gr1, gr2, result.rc);
+		EXPECT_EQ(result.rc ? 3 : 0, result.cc);
+		EXPECT_EQ(0, result.gr1 >> 32);
+		EXPECT_GE(4, pinned_kib());
+	}
+	ASSERT_OK(ap_disable_irq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(0, pinned_kib());
+}
+
+/* A guest cannot fill the host's log. */
+TEST_F(aqic, log_is_not_flooded)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	unsigned int i, records;
+	char report[REPORT_SIZE];
+
+	test_read_log(report);
+	for (i = 0; i < 100; i++) {
+		ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, 0, &result);
+		ap_aqic(&guest->vmm, guest->apqn, 0, 0, &result);
+		ap_aqic(&guest->vmm, 0xffff, AQIC_IR, GUEST_NIB, &result);
+	}
+	if (host.has_aphw && !host.driver_is_c) {
+		self->used_aphw = true;
+		QUEUE("response aqic 5 count 100");
+		for (i = 0; i < 100; i++)
+			ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, GUEST_NIB,
+				&result);
+		QUEUE("response aqic none");
+	}
+	records = test_read_log(report);
+	EXPECT_GE(20, records)
+		TH_LOG("%u records", records);
+	EXPECT_STREQ("", report);
+}
+
+FIXTURE(two_cpus)
+{
+	struct guest guest;
+};
+
+FIXTURE_SETUP(two_cpus)
+{
+	test_begin();
+	GUEST_UP(&self->guest, .vmm.cpus = 2);
+}
+
+FIXTURE_TEARDOWN_PARENT(two_cpus)
+{
+	test_end();
+}
+
+/* The CPU that waits gets the interruption, not the one that asked. */
+TEST_F(two_cpus, the_waiting_one_is_interrupted)
+{
+	struct guest *guest = &self->guest;
+	struct guest_mailbox *waiting = vmm_mailbox(&guest->vmm, 1);
+	struct ap_result result;
+	size_t length;
+	int i;
+
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, 3, GUEST_NIB,
+				&result), guest->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_OK(vmm_run(&guest->vmm, 1, 10000), guest->vmm.error);
+	for (i = 0; i < 3; i++) {
+		uint64_t psmid;
+
+		vmm_prepare_wait(&guest->vmm, 1, 0x80 >> 3);
+		ASSERT_OK(vmm_start(&guest->vmm, 1, 10000), guest->vmm.error);
+		sleep_ms(20);
+		length = ap_request(&guest->vmm, guest->mode, guest->apqn);
+		ASSERT_OK(ap_nqap(&guest->vmm, guest->apqn, PSMID, length,
+				  &result), guest->vmm.error);
+		EXPECT_EQ(AP_RC_NORMAL, result.rc);
+		ASSERT_OK(vmm_join(&guest->vmm, 1), guest->vmm.error);
+		EXPECT_EQ(i + 1, waiting->nr_io);
+		EXPECT_EQ(0x80000000 | 3 << 27, waiting->io[i].word);
+		EXPECT_EQ(0, vmm_mailbox(&guest->vmm, 0)->nr_io);
+		ASSERT_OK(ap_dqap(&guest->vmm, guest->apqn, &psmid, &length,
+				  &result), guest->vmm.error);
+		EXPECT_EQ(AP_RC_NORMAL, result.rc);
+		EXPECT_EQ(PSMID, psmid);
+	}
+}
+
 /* --- with the emulated host's hardware events ---------------------------- */
-
-#define NEED_APHW()							\
-	do {								\
-		if (!host_has_aphw())					\
-			SKIP(return, "needs aphw, the emulated host's tool"); \
-	} while (0)
-
-#define QUEUE(fmt, ...)							\
-	ASSERT_EQ(0, aphw("queue %02x.%04x " fmt " >/dev/null",		\
-			  APID(self->guest.apqn),			\
-			  APQI(self->guest.apqn), ##__VA_ARGS__))
 
 /* AQIC while the guest's own reset is not done yet: 02, and nothing is kept. */
 TEST_F(aqic, enable_during_reset)
@@ -557,8 +683,8 @@ TEST_F(aqic, enable_is_refused)
 		EXPECT_AQIC(codes[i], guest->apqn, AQIC_IR, GUEST_NIB);
 		EXPECT_EQ(0, pinned_kib())
 			TH_LOG("response code %02x", codes[i]);
-		QUEUE("response aqic none");
 	}
+	QUEUE("response aqic none");
 	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, AQIC_IR | AQIC_ISC(3),
 		    GUEST_NIB);
 	EXPECT_IRQ(true);

@@ -304,7 +304,7 @@ FIXTURE_VARIANT_ADD(hardware, guest)
 FIXTURE_SETUP(hardware)
 {
 	test_begin();
-	if (!host_has_aphw())
+	if (!host.has_aphw)
 		SKIP(return, "needs aphw, the emulated host's tool");
 	GUEST_UP(&self->guest);
 	self->a = APID(self->guest.apqn);

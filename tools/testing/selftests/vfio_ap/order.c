@@ -306,6 +306,8 @@ TEST_F(order, queue_unbound_while_in_use)
 	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
 				&result), guest->vmm.error);
 	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	/* The interruption of before may still be pending. */
+	vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, 50);
 	wrong = guest_request(guest, PSMID, ISC);
 	EXPECT_EQ(NULL, wrong)
 		TH_LOG("%s", wrong);

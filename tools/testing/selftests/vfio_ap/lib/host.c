@@ -353,6 +353,7 @@ int host_setup(void)
 				       strerror(-ret));
 	}
 	host.driver_is_c = is_c_driver();
+	host.has_aphw = !aphw("list >/dev/null 2>&1");
 	strcpy(host.test_apmask, host.apmask);
 	strcpy(host.test_aqmask, host.aqmask);
 
@@ -512,15 +513,6 @@ int module_references(void)
 }
 
 /* --- hardware events ----------------------------------------------------- */
-
-bool host_has_aphw(void)
-{
-	static int known = -1;
-
-	if (known < 0)
-		known = !aphw("list >/dev/null 2>&1");
-	return known;
-}
 
 int aphw(const char *format, ...)
 {

@@ -39,6 +39,7 @@ struct host {
 	unsigned int max_adapter;
 	unsigned int max_domain;
 	bool driver_is_c;	/* the C driver, not the one in Rust */
+	bool has_aphw;		/* the emulated host, with its tool */
 	char apmask[MASK_LENGTH];	/* as found */
 	char aqmask[MASK_LENGTH];
 	char test_apmask[MASK_LENGTH];	/* as the tests have them */
@@ -104,8 +105,7 @@ bool module_can_reload(void);
 /* The module's reference count, or a negative errno when it is not loaded. */
 int module_references(void);
 
-/* Let aphw(8), the emulated host's tool, change its AP hardware. */
-bool host_has_aphw(void);
+/* Let aphw, the emulated host's tool, change its AP hardware. */
 int aphw(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Let the AP bus look for changes, and wait until it has. */
 int bus_rescan(void);

@@ -7,6 +7,7 @@
 #define VFIO_AP_SELFTEST_TEST_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ struct c_defect {
 	struct c_defect *next;
 };
 
-static struct c_defect *c_defects __attribute__((unused));
+static struct c_defect *c_defects __maybe_unused;
 
 #define C_DEFECT(fixture_name, variant_name, test_name, text)		\
 	static struct c_defect						\
@@ -75,20 +76,77 @@ static inline void test_note_defect(struct __test_metadata *_metadata)
 				 "C driver: %s", defect->reason);
 }
 
-/* In every FIXTURE_SETUP: what a killed test left behind goes first. */
-#define test_begin()							\
-	do {								\
-		mdev_remove_all();					\
-		queues_restore();					\
-		test_note_defect(_metadata);				\
-	} while (0)
+/*
+ * The kernel's log, read from where the last test ended. All processes of
+ * a program share the file and its position.
+ */
+static int test_log_fd __maybe_unused = -1;
 
-/* In every FIXTURE_TEARDOWN_PARENT: no process of the test is left. */
-static inline void test_end(void)
+#define REPORT_SIZE	256
+
+/* What has been logged since the last call: the number of records. */
+static inline unsigned int test_read_log(char report[REPORT_SIZE])
 {
+	static const char * const bad[] = {
+		"WARNING:", "BUG:", "Unable to handle", "Call Trace",
+		"refcount_t", "possible circular", "possible recursive",
+		"suspicious RCU", "blocked for more than", "list_add corruption",
+		"list_del corruption",
+	};
+	unsigned int records = 0, i;
+	char record[1024], *text;
+	ssize_t n;
+
+	report[0] = 0;
+	if (test_log_fd < 0)
+		return 0;
+	for (;;) {
+		n = read(test_log_fd, record, sizeof(record) - 1);
+		/* EPIPE: records were lost, the next ones follow. */
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			return records;
+		record[n] = 0;
+		records++;
+		text = strchr(record, ';');
+		text = text ? text + 1 : record;
+		text[strcspn(text, "\n")] = 0;
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
+			if (strstr(text, bad[i]) && !report[0])
+				snprintf(report, REPORT_SIZE, "%.200s", text);
+	}
+}
+
+/* In every FIXTURE_SETUP: what a killed test left behind goes first. */
+static inline void test_begin_(struct __test_metadata *_metadata)
+{
+	char report[REPORT_SIZE];
+
 	mdev_remove_all();
 	queues_restore();
+	test_read_log(report);
+	test_note_defect(_metadata);
 }
+
+#define test_begin()	test_begin_(_metadata)
+
+/*
+ * In every FIXTURE_TEARDOWN_PARENT, when no process of the test is left: a
+ * warning of the kernel fails the test that made it.
+ */
+static inline void test_end_(struct __test_metadata *_metadata)
+{
+	char report[REPORT_SIZE];
+
+	mdev_remove_all();
+	queues_restore();
+	test_read_log(report);
+	EXPECT_STREQ("", report)
+		TH_LOG("the kernel reported something");
+}
+
+#define test_end()	test_end_(_metadata)
 
 #define ASSERT_OK(ret, error)						\
 	ASSERT_EQ(0, ret) TH_LOG("%s", error)
@@ -106,7 +164,7 @@ static inline void test_end(void)
 		ASSERT_OK(_ret, (guest)->error);			\
 	} while (0)
 
-static pid_t test_main_pid __attribute__((unused));
+static pid_t test_main_pid __maybe_unused;
 
 static inline void test_cleanup(void)
 {
@@ -135,6 +193,9 @@ static inline int test_main(int argc, char **argv)
 		ksft_print_header();
 		ksft_exit_skip("%s\n", host.reason);
 	}
+	test_log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (test_log_fd >= 0)
+		lseek(test_log_fd, 0, SEEK_END);
 	test_main_pid = getpid();
 	atexit(test_cleanup);
 	signal(SIGINT, test_signal);

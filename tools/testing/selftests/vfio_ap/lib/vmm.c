@@ -401,26 +401,35 @@ void vmm_set_slot(struct vmm *vmm, uint64_t insn)
 	put_instruction(vmm->mem + guest_address(guest_slot), insn);
 }
 
-static int operation(struct vmm *vmm, unsigned int cpu, uint32_t op,
-		     unsigned int timeout_ms)
+static int operation(struct vmm *vmm, unsigned int cpu, uint32_t op)
 {
 	struct guest_mailbox *mailbox = vmm_mailbox(vmm, cpu);
 
 	mailbox->op = op;
 	mailbox->pgm = 0;
-	return vmm_run(vmm, cpu, timeout_ms);
+	return vmm_run(vmm, cpu, 10000);
 }
 
 int vmm_execute(struct vmm *vmm, unsigned int cpu, uint64_t insn)
 {
 	vmm_set_slot(vmm, insn);
-	return operation(vmm, cpu, GUEST_OP_ONCE, 10000);
+	return operation(vmm, cpu, GUEST_OP_ONCE);
 }
 
 int vmm_execute_ex(struct vmm *vmm, unsigned int cpu, uint64_t insn)
 {
 	put_instruction(vmm_mailbox(vmm, cpu)->insn, insn);
-	return operation(vmm, cpu, GUEST_OP_EXECUTE, 10000);
+	return operation(vmm, cpu, GUEST_OP_EXECUTE);
+}
+
+void vmm_prepare_wait(struct vmm *vmm, unsigned int cpu, uint8_t iscs)
+{
+	struct guest_mailbox *mailbox = vmm_mailbox(vmm, cpu);
+
+	mailbox->cr6 = (uint64_t)iscs << 24;
+	mailbox->wait_psw[0] = PSW_MASK_64BIT | PSW_MASK_WAIT | PSW_MASK_IO;
+	mailbox->op = GUEST_OP_WAIT;
+	mailbox->pgm = 0;
 }
 
 int vmm_wait_io(struct vmm *vmm, unsigned int cpu, uint8_t iscs,
@@ -430,9 +439,8 @@ int vmm_wait_io(struct vmm *vmm, unsigned int cpu, uint8_t iscs,
 	uint64_t before = mailbox->nr_io;
 	int ret;
 
-	mailbox->cr6 = (uint64_t)iscs << 24;
-	mailbox->wait_psw[0] = PSW_MASK_64BIT | PSW_MASK_WAIT | PSW_MASK_IO;
-	ret = operation(vmm, cpu, GUEST_OP_WAIT, timeout_ms);
+	vmm_prepare_wait(vmm, cpu, iscs);
+	ret = vmm_run(vmm, cpu, timeout_ms);
 	if (ret == -ETIMEDOUT) {
 		char text[sizeof(vmm->error)];
 

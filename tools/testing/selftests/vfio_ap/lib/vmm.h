@@ -101,7 +101,9 @@ int vmm_execute_ex(struct vmm *vmm, unsigned int cpu, uint64_t insn);
  * Load an enabled wait PSW for the I/O interruption subclasses @iscs (0x80 is
  * ISC 0) and wait for one interruption. -ETIMEDOUT when there is none; the CPU
  * is then taken out of its wait, ready for its next operation.
+ * vmm_prepare_wait() is the first half, for a CPU in a thread of its own.
  */
+void vmm_prepare_wait(struct vmm *vmm, unsigned int cpu, uint8_t iscs);
 int vmm_wait_io(struct vmm *vmm, unsigned int cpu, uint8_t iscs,
 		struct guest_io *io, unsigned int timeout_ms);
 
