@@ -6,6 +6,9 @@
 # that runs inside: the status that timeout(1) and others use for it.
 readonly STATUS_MACHINE=125
 
+# Users have not always the directories of chroot and the like.
+PATH=$PATH:/usr/sbin:/sbin
+
 MACHINE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 REPO_DIR=$(cd "$MACHINE_DIR/../../.." && pwd -P)
 PROGRAM=${0##*/}

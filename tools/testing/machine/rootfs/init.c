@@ -227,7 +227,7 @@ static char **read_vector(const char *path)
 /* Loads a module as an administrator would; ends the machine if that fails. */
 static void load_module(char *name)
 {
-	char *argv[] = { "/sbin/modprobe", "--", name, NULL };
+	char *const argv[] = { "/sbin/modprobe", "--", name, NULL };
 	char said[2048];
 	size_t have = 0;
 	int out[2], status;
@@ -298,7 +298,8 @@ static void start_on_terminal(char **argv)
 	char name[64];
 	unsigned int number;
 
-	sscanf(size, "%hu %hu", &winsize.ws_row, &winsize.ws_col);
+	if (sscanf(size, "%hu %hu", &winsize.ws_row, &winsize.ws_col) != 2)
+		fail("no terminal size in '%s'", size);
 	master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &zero) ||
 	    ioctl(master, TIOCGPTN, &number))
