@@ -30,10 +30,8 @@ mod reset;
 use kapi::{
     ap,
     device::{
-        Bus,
-        OwnDevice,
-        OwnDriver,
-        RootDevice, //
+        Names,
+        StandaloneDevice, //
     },
     mdev::{
         ParentPayload,
@@ -43,12 +41,16 @@ use kapi::{
 };
 use matrix::Host;
 
-/// The names of the module, of its driver on the AP bus, of the matrix device's driver, and of the
-/// root device.
+/// The names of the module, its driver on the AP bus, and its debug feature.
 const NAME: &CStr = c"vfio_ap";
 
-/// The matrix device's name, and that of its bus.
-const MATRIX: &CStr = c"matrix";
+/// `/sys/devices/vfio_ap/matrix`, the parent of all mediated devices.
+const MATRIX: Names = Names {
+    root: c"vfio_ap",
+    bus: c"matrix",
+    device: c"matrix",
+    driver: c"vfio_ap",
+};
 
 module! {
     type: VfioAp,
@@ -62,13 +64,9 @@ module! {
 /// whether it succeeded or not, in the opposite order.
 struct VfioAp {
     _parent: ParentRegistration<mdev::Driver>,
-    _mdev_driver: Registration<mdev::Driver>,
-    _queue_driver: ap::Registration<queue::Driver>,
+    _queues: ap::Registration<queue::Driver>,
     _background: reset::Background,
-    _matrix_driver: OwnDriver<Host>,
-    _matrix_device: OwnDevice<ParentPayload, Host>,
-    _matrix_bus: Bus,
-    _root_device: RootDevice,
+    _matrix: StandaloneDevice<ParentPayload<mdev::Driver>, Host>,
 }
 
 impl kernel::Module for VfioAp {
@@ -78,29 +76,21 @@ impl kernel::Module for VfioAp {
         }
 
         let host = Host::new(NAME)?;
-        let root = RootDevice::new(module, NAME)?;
-        let bus = Bus::new(MATRIX)?;
-        let device = OwnDevice::new(MATRIX, &root, &bus, host.clone())?;
-        let driver = OwnDriver::new(NAME, &bus, &device, &attributes::MATRIX)?;
+        let mut matrix = StandaloneDevice::new(module, &MATRIX, host.clone(), &attributes::MATRIX)?;
         let background = reset::Background::start(host.clone())?;
-        let queue_driver = ap::Registration::new(module, host.clone())?;
-        let mdev_driver = Registration::new(module, host)?;
+        let queues = ap::Registration::new(module, host.clone())?;
         let parent = ParentRegistration::new(
-            &device,
-            &mdev_driver,
+            &mut matrix,
+            Registration::new(module, host)?,
             c"passthrough",
             c"VFIO AP Passthrough Device",
         )?;
 
         Ok(Self {
             _parent: parent,
-            _mdev_driver: mdev_driver,
-            _queue_driver: queue_driver,
+            _queues: queues,
             _background: background,
-            _matrix_driver: driver,
-            _matrix_device: device,
-            _matrix_bus: bus,
-            _root_device: root,
+            _matrix: matrix,
         })
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Devices that stand for nothing but themselves, and what they hang on: a root device, a bus, and
-//! a driver without functions that has attributes for the bus's devices.
+//! A device that stands for nothing but itself, and what it hangs on: a root device, a bus, and a
+//! driver without functions that gives it attributes.
 //!
 //! C header: `include/linux/device.h`
 
@@ -12,7 +12,6 @@ use core::{
 };
 use kernel::{
     bindings,
-    device,
     error::{
         from_err_ptr,
         to_result, //
@@ -34,7 +33,7 @@ use kernel::{
 /// # Invariants
 ///
 /// The pointer is to a registered root device.
-pub(crate) struct RootDevice(NonNull<bindings::device>);
+struct RootDevice(NonNull<bindings::device>);
 
 // SAFETY: Devices are reference counted, and can be unregistered from any thread.
 unsafe impl Send for RootDevice {}
@@ -44,7 +43,7 @@ unsafe impl Sync for RootDevice {}
 
 impl RootDevice {
     /// Registers a root device with a link to the module that it is of.
-    pub(crate) fn new(module: &'static ThisModule, name: &'static CStr) -> Result<Self> {
+    fn new(module: &'static ThisModule, name: &'static CStr) -> Result<Self> {
         // SAFETY: The name is a C string, the module is this one.
         let raw = from_err_ptr(unsafe {
             bindings::__root_device_register(name.as_char_ptr(), module.as_ptr())
@@ -67,7 +66,7 @@ impl Drop for RootDevice {
 /// # Invariants
 ///
 /// The bus is registered.
-pub(crate) struct Bus(Pin<KBox<Opaque<bindings::bus_type>>>);
+struct Bus(Pin<KBox<Opaque<bindings::bus_type>>>);
 
 // SAFETY: The bus is not changed while it is registered, and can be unregistered from any thread.
 unsafe impl Send for Bus {}
@@ -77,7 +76,7 @@ unsafe impl Sync for Bus {}
 
 impl Bus {
     /// Registers a bus on which every driver matches every device.
-    pub(crate) fn new(name: &'static CStr) -> Result<Self> {
+    fn new(name: &'static CStr) -> Result<Self> {
         let raw = bindings::bus_type {
             name: name.as_char_ptr(),
             ..pin_init::zeroed()
@@ -109,13 +108,14 @@ struct Inner<P> {
 /// A device on a bus that is ours; unregistered when dropped, which waits until nobody has a
 /// reference to it any more, so that the module can go.
 ///
-/// In it, pinned, is a `P`, a C structure that hangs on the device and is zeroed at first.
+/// In it, pinned, is a `P` that hangs on the device, zeroed at first, and dropped when nobody has a
+/// reference to the device any more.
 ///
 /// # Invariants
 ///
 /// `inner` is to a registered device whose memory ends when the last reference does, `data` comes
 /// from an `Arc<T>`.
-pub(crate) struct OwnDevice<P, T: Send + Sync + 'static> {
+struct OwnDevice<P, T: Send + Sync + 'static> {
     inner: NonNull<Inner<P>>,
     released: Arc<Completion>,
     data: *mut c_void,
@@ -130,13 +130,9 @@ unsafe impl<P, T: Send + Sync> Send for OwnDevice<P, T> {}
 unsafe impl<P, T: Send + Sync> Sync for OwnDevice<P, T> {}
 
 impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
-    /// Registers a device. A driver that is bound to it finds `data` as private data.
-    pub(crate) fn new(
-        name: &'static CStr,
-        parent: &RootDevice,
-        bus: &Bus,
-        data: Arc<T>,
-    ) -> Result<Self> {
+    /// Registers a device, which has to be dropped before its parent and its bus, and after a driver
+    /// that is bound to it. The driver finds `data` as private data.
+    fn new(name: &'static CStr, parent: &RootDevice, bus: &Bus, data: Arc<T>) -> Result<Self> {
         let released = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
         let inner = KBox::new(
             Inner::<P> {
@@ -152,8 +148,7 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
 
         // SAFETY: The device is zeroed memory of our own, which from `device_initialize()` on
         // belongs to who has a reference, and is given back by the release function. Parent and
-        // bus are registered, and outlive the device: whoever has them has this value as well, or
-        // drops it first.
+        // bus are registered, and dropped after the device, as `StandaloneDevice` does.
         let result = unsafe {
             bindings::device_initialize(raw);
             (*raw).parent = parent.0.as_ptr();
@@ -193,27 +188,22 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
         let inner = unsafe { KBox::from_raw(raw.cast::<Inner<P>>()) };
         let released = inner.released.clone();
 
+        // SAFETY: All zeroes is a value of `P`, and what the users of `payload()` made of it is.
+        unsafe { core::ptr::drop_in_place(inner.payload.get()) };
+
         drop(inner);
         released.complete_all();
     }
 }
 
 impl<P, T: Send + Sync + 'static> OwnDevice<P, T> {
-    /// Returns the pointer to what hangs on the device. Valid as long as the device.
-    pub(super) fn payload(&self) -> *mut P {
+    fn payload(&self) -> *mut P {
         // SAFETY: By the type invariant the pointer is valid.
         unsafe { (*self.inner.as_ptr()).payload.get() }
     }
 
-    pub(super) fn as_raw(&self) -> *mut bindings::device {
+    fn as_raw(&self) -> *mut bindings::device {
         self.inner.as_ptr().cast()
-    }
-}
-
-impl<P, T: Send + Sync + 'static> AsRef<device::Device> for OwnDevice<P, T> {
-    fn as_ref(&self) -> &device::Device {
-        // SAFETY: By the type invariant the device is valid, and this value has a reference.
-        unsafe { device::Device::from_raw(self.as_raw()) }
     }
 }
 
@@ -223,8 +213,8 @@ impl<P, T: Send + Sync + 'static> Drop for OwnDevice<P, T> {
         unsafe { bindings::device_unregister(self.as_raw()) };
         // The release function is code of this module, which is about to go.
         self.released.wait_for_completion();
-        // SAFETY: By the type invariant it comes from an `Arc<T>`. The driver was unregistered
-        // before, and nobody else looks at it.
+        // SAFETY: By the type invariant it comes from an `Arc<T>`. The driver, which looks at it,
+        // was unregistered before.
         drop(unsafe { Arc::<T>::from_foreign(self.data) });
     }
 }
@@ -235,10 +225,9 @@ impl<P, T: Send + Sync + 'static> Drop for OwnDevice<P, T> {
 /// # Invariants
 ///
 /// The driver is registered.
-pub(crate) struct OwnDriver<T: Send + Sync + 'static> {
+struct OwnDriver<T: Send + Sync + 'static> {
     driver: Pin<KBox<Opaque<bindings::device_driver>>>,
     _groups: sysfs::Groups<T>,
-    _bus: PhantomData<Bus>,
 }
 
 // SAFETY: The driver is not changed while it is registered, and can be unregistered from any
@@ -249,10 +238,9 @@ unsafe impl<T: Send + Sync> Send for OwnDriver<T> {}
 unsafe impl<T: Send + Sync> Sync for OwnDriver<T> {}
 
 impl<T: Send + Sync + 'static> OwnDriver<T> {
-    /// Registers a driver, which binds it to a device. Users can neither bind nor unbind it.
-    ///
-    /// All devices of the bus have to be [`OwnDevice`]s with a `T`; the one given is such a one.
-    pub(crate) fn new<P>(
+    /// Registers a driver, which binds it to the bus's only device, and which has to be dropped
+    /// before both. Users can neither bind nor unbind it.
+    fn new<P>(
         name: &'static CStr,
         bus: &Bus,
         _device: &OwnDevice<P, T>,
@@ -269,13 +257,13 @@ impl<T: Send + Sync + 'static> OwnDriver<T> {
         let driver = KBox::pin(Opaque::new(raw), GFP_KERNEL)?;
 
         // SAFETY: The driver is pinned in its box, and it, its name and its attributes stay until
-        // it was unregistered. The bus is registered and unregistered later.
+        // it was unregistered. The bus is registered, and dropped after the driver, as
+        // `StandaloneDevice` does.
         to_result(unsafe { bindings::driver_register(driver.get()) })?;
         // INVARIANT: Registered above.
         Ok(Self {
             driver,
             _groups: groups,
-            _bus: PhantomData,
         })
     }
 }
@@ -284,6 +272,62 @@ impl<T: Send + Sync + 'static> Drop for OwnDriver<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the driver is registered.
         unsafe { bindings::driver_unregister(self.driver.get()) };
+    }
+}
+
+/// What a [`StandaloneDevice`] and its surroundings are called.
+pub(crate) struct Names {
+    /// The root device, in `/sys/devices/`.
+    pub(crate) root: &'static CStr,
+    /// The bus, in `/sys/bus/`.
+    pub(crate) bus: &'static CStr,
+    /// The device, below the root device and on the bus.
+    pub(crate) device: &'static CStr,
+    /// The driver that is bound to it.
+    pub(crate) driver: &'static CStr,
+}
+
+/// A device below a root device of its own, on a bus of its own, bound to a driver of its own; all
+/// of it unregistered when dropped.
+pub(crate) struct StandaloneDevice<P, T: Send + Sync + 'static> {
+    // In the order in which they have to be dropped.
+    _driver: OwnDriver<T>,
+    device: OwnDevice<P, T>,
+    _bus: Bus,
+    _root: RootDevice,
+}
+
+impl<P: pin_init::Zeroable, T: Send + Sync + 'static> StandaloneDevice<P, T> {
+    /// Registers all of it. The attributes' functions find `data`.
+    pub(crate) fn new(
+        module: &'static ThisModule,
+        names: &Names,
+        data: Arc<T>,
+        attributes: &'static [sysfs::Attribute<T>],
+    ) -> Result<Self> {
+        let root = RootDevice::new(module, names.root)?;
+        let bus = Bus::new(names.bus)?;
+        let device = OwnDevice::new(names.device, &root, &bus, data)?;
+        let driver = OwnDriver::new(names.driver, &bus, &device, attributes)?;
+
+        Ok(Self {
+            _driver: driver,
+            device,
+            _bus: bus,
+            _root: root,
+        })
+    }
+}
+
+impl<P, T: Send + Sync + 'static> StandaloneDevice<P, T> {
+    /// Returns the pointer to what hangs on the device. Valid as long as somebody has a reference to
+    /// the device.
+    pub(super) fn payload(&self) -> *mut P {
+        self.device.payload()
+    }
+
+    pub(super) fn as_raw(&self) -> *mut bindings::device {
+        self.device.as_raw()
     }
 }
 

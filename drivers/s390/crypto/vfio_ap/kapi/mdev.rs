@@ -9,7 +9,7 @@ use super::{
     device::{
         set_data,
         take_data,
-        OwnDevice, //
+        StandaloneDevice, //
     },
     sysfs, //
 };
@@ -156,29 +156,29 @@ impl<T: Driver> Drop for Registration<T> {
 }
 
 /// What hangs on a device that mediated devices are created under.
-#[repr(C)]
-pub(crate) struct ParentPayload {
+pub(crate) struct ParentPayload<T: Driver> {
     parent: own::mdev_parent,
     kind: own::mdev_type,
     kinds: *mut own::mdev_type,
+    // The mdev core looks at the driver until the last device is released, and has a reference to
+    // the parent as long.
+    driver: Option<Arc<Cell<T>>>,
 }
 
-// SAFETY: All members are C structures and pointers, for which all zeroes is a value.
-unsafe impl pin_init::Zeroable for ParentPayload {}
+// SAFETY: All members are C structures, pointers and an `Option` of one that is not null, for which
+// all zeroes is a value.
+unsafe impl<T: Driver> pin_init::Zeroable for ParentPayload<T> {}
 
-/// The registration of a parent with one type of mediated devices; unregistered when dropped, which
-/// removes all its devices, and waits for those in use.
-///
-/// It refers to `D` and to the driver as raw pointers: both have to be dropped later, which a
-/// structure with this as an earlier field does.
+/// The registration of a parent with one type of mediated devices, and of their driver; unregistered
+/// when dropped, which removes all devices, and waits for those in use.
 ///
 /// # Invariants
 ///
 /// The parent is registered.
 pub(crate) struct ParentRegistration<T: Driver> {
-    payload: *mut ParentPayload,
-    // The mdev core reads the driver until the last device is released.
-    _driver: Arc<Cell<T>>,
+    payload: *mut ParentPayload<T>,
+    // Unregistered after the parent.
+    _driver: Registration<T>,
 }
 
 // SAFETY: Nothing can be done with a reference, and unregistering is allowed from any thread.
@@ -190,19 +190,26 @@ unsafe impl<T: Driver> Sync for ParentRegistration<T> {}
 impl<T: Driver> ParentRegistration<T> {
     /// Registers `device` as a parent, with a type of the name `sysfs_name` below the driver's, and
     /// `pretty_name` for people.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if it has been one, and what `mdev_register_parent()` returns.
     pub(crate) fn new<D: Send + Sync + 'static>(
-        device: &OwnDevice<ParentPayload, D>,
-        driver: &Registration<T>,
+        device: &mut StandaloneDevice<ParentPayload<T>, D>,
+        driver: Registration<T>,
         sysfs_name: &'static CStr,
         pretty_name: &'static CStr,
     ) -> Result<Self> {
         let payload = device.payload();
 
         // SAFETY: The payload lives as long as the device, to which the mdev core takes references
-        // for as long as it uses the payload; nobody else uses it, and a second registration fails
-        // because the names in sysfs exist. The driver is kept by the registration, and the names
-        // are statics.
+        // for as long as it uses the payload. Nobody else uses it: it is used once, and `device` is
+        // borrowed exclusively. The driver is kept by the payload, and the names are statics.
         unsafe {
+            if (*payload).driver.is_some() {
+                return Err(EBUSY);
+            }
+            (*payload).driver = Some(driver.0.clone());
             (*payload).kind.sysfs_name = sysfs_name.as_char_ptr();
             (*payload).kind.pretty_name = pretty_name.as_char_ptr();
             (*payload).kinds = &raw mut (*payload).kind;
@@ -217,14 +224,15 @@ impl<T: Driver> ParentRegistration<T> {
         // INVARIANT: Registered above.
         Ok(Self {
             payload,
-            _driver: driver.0.clone(),
+            _driver: driver,
         })
     }
 }
 
 impl<T: Driver> Drop for ParentRegistration<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the parent is registered.
+        // SAFETY: By the type invariant the parent is registered, and as long as it is the mdev core
+        // has references to the device that the payload hangs on.
         unsafe { own::mdev_unregister_parent(&raw mut (*self.payload).parent) };
     }
 }
