@@ -88,6 +88,16 @@ fn a_page_that_is_filled_to_the_last_byte_but_one_is_not_cut() {
 }
 
 #[test]
+fn a_page_is_cut_behind_the_last_line_of_a_piece_with_several() {
+    let mut buffer = [b'#'; 8];
+    let mut page = Page::new(&mut buffer);
+
+    assert!(page.write_str("a\nb\nc").is_ok());
+    assert!(page.write_str("def").is_err());
+    assert_eq!(page.len(), 4);
+}
+
+#[test]
 fn numbers_are_those_of_kstrtoul() {
     use NumberError::{
         Malformed,
