@@ -2,7 +2,8 @@
 
 //! The attributes in sysfs: of the matrix device, of its mediated devices, and of bound queues.
 //!
-//! Names, modes, texts and error codes are an interface that mdevctl, libvirt and s390-tools rely on.
+//! Names, modes, texts and error codes are an interface that mdevctl, libvirt and s390-tools rely
+//! on.
 
 use crate::{
     kapi::{
@@ -111,8 +112,8 @@ fn status(queue: ArcBorrow<'_, Queue>, page: &mut [u8]) -> Result<usize> {
 ///
 /// # Errors
 ///
-/// `EINVAL` if it is not a number, `ERANGE` if it has more than 64 bits, `ENODEV` if it is beyond the
-/// host's maximum.
+/// `EINVAL` if it is not a number, `ERANGE` if it has more than 64 bits, `ENODEV` if it is beyond
+/// the host's maximum.
 fn number<N>(
     bound: &Bound,
     text: &[u8],

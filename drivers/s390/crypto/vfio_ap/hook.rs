@@ -2,9 +2,9 @@
 
 //! A guest's PQAP(AQIC), which KVM intercepts always.
 //!
-//! The answers are the architecture's: 01 for a queue that is not in the guest's AP control block, 02
-//! while it is being reset, 06 for a NIB that cannot be used, and hardware's own for everything else.
-//! Nothing here waits for a queue, nor for anything that another guest may hold up.
+//! The answers are the architecture's: 01 for a queue that is not in the guest's AP control block,
+//! 02 while it is being reset, 06 for a NIB that cannot be used, and hardware's own for everything
+//! else. Nothing here waits for a queue, nor for anything that another guest may hold up.
 
 use crate::{
     kapi::{

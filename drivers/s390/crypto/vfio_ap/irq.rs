@@ -272,7 +272,8 @@ impl Queue {
         status
     }
 
-    /// Sees how the disabling of interrupts is going, and gives back what they held once it is done.
+    /// Sees how the disabling of interrupts is going, and gives back what they held once it is
+    /// done.
     ///
     /// To be called without any lock of ours. Returns whether the queue is known to be at rest.
     pub(crate) fn poll_disabling(&self) -> bool {

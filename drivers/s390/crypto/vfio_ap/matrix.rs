@@ -8,18 +8,18 @@
 //!
 //! From the outermost to the innermost; whoever holds one takes only those after it.
 //!
-//! | | lock | protects |
-//! |-|------|----------|
-//! | 0 | `ap_attr_mutex`, device locks, VFIO's device set and group locks | the callers' |
-//! | 1 | [`Host::topology`] | the list of mediated devices, ownership of APQNs, the host's configuration |
-//! | 2 | `kvm->lock` of one guest, then its `pqap_hook_rwsem` | the guest's AP control block and hook |
-//! | 3 | `state` of one mediated device | its matrix, its guest and the guest's matrix, its eventfds |
-//! | 4 | `state` of one queue | its owner, its interrupt binding, its reset |
-//! | 5 | leaves: the queue table, the unsettled table, a session's queues, a device's pinning session | themselves |
+//! 0. The callers': `ap_attr_mutex`, device locks, VFIO's group and device set locks.
+//! 1. [`Host::topology`]: the list of mediated devices, ownership of APQNs, the configuration.
+//! 2. `kvm->lock` of one guest: its AP control block.
+//! 3. `state` of one mediated device: its matrix, its guest and the guest's matrix, its eventfds.
+//! 4. `state` of one queue: its owner, its guest, its interrupt binding, its reset.
+//! 5. Leaves, each for itself: the table of queues, the table of unsettled ones, the worker, a
+//!    session's queues, a mediated device's pinning session.
 //!
-//! The hook for a guest's PQAP(AQIC) runs under `pqap_hook_rwsem` and takes nothing but 4 and 5. VFIO
-//! calls `dma_unmap` under locks that pinning and unpinning take, and it needs 4 and 5: so pages are
-//! pinned and unpinned with no lock of ours held, and a queue notes that it is about to
+//! The hook for a guest's PQAP(AQIC) runs under the guest's `pqap_hook_rwsem`, takes nothing but 4
+//! and 5, and is registered and unregistered with no lock of ours held. VFIO calls `dma_unmap`
+//! under locks that pinning and unpinning take, and it needs 4 and 5: so pages are pinned and
+//! unpinned with no lock of ours held, and a queue notes that it is about to
 //! (`queue::State::enabling` and `releasing`).
 //!
 //! Nobody waits for hardware with a lock of ours held. Resets are started under 1 to 4, and waited
@@ -310,8 +310,8 @@ impl Host {
         batch.wait(self, Wait::RESET);
     }
 
-    /// Adds a queue that the driver is being bound to. It is passed to a guest, if it is assigned to
-    /// one's device, as soon as it was reset.
+    /// Adds a queue that the driver is being bound to. It is passed to a guest, if it is assigned
+    /// to one's device, as soon as it was reset.
     pub(crate) fn add_queue(&self, queue: &Arc<Queue>) -> Result {
         let mut batch = Batch::new();
         let mut topology = self.topology.lock();
@@ -380,8 +380,8 @@ impl Host {
         true
     }
 
-    /// The host's configuration has changed. What is gone is taken from the guests; what has come is
-    /// passed to them when the bus has made its devices.
+    /// The host's configuration has changed. What is gone is taken from the guests; what has come
+    /// is passed to them when the bus has made its devices.
     pub(crate) fn config_changed(&self, new: HostConfig) {
         let mut batch = Batch::new();
         let mut topology = self.topology.lock();

@@ -2,8 +2,8 @@
 
 //! A matrix mediated device: what is assigned to it, and the guest that it is passed to.
 //!
-//! There is one [`Mediated`] for each device that an administrator has created. While a guest has it
-//! open there is a [`Session`] as well.
+//! There is one [`Mediated`] for each device that an administrator has created. While a guest has
+//! it open there is a [`Session`] as well.
 
 use crate::{
     attributes,
@@ -339,8 +339,8 @@ impl Mediated {
         drop((ended, pinning));
     }
 
-    /// Takes everything from the guest until the device was closed, because the driver would like it
-    /// back.
+    /// Takes everything from the guest until the device was closed, because the driver would like
+    /// it back.
     fn withdraw(&self) {
         let mut batch = Batch::new();
         let mut topology = self.host.topology.lock();

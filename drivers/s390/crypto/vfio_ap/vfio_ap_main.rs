@@ -2,9 +2,10 @@
 
 //! The vfio-ap driver: passes AP queues of the host through to KVM guests.
 //!
-//! Adjunct processors (AP) are the cryptographic adapters of IBM Z. The driver binds AP queues, lets
-//! an administrator put them together into matrix mediated devices, hands those to guests through
-//! VFIO, and serves the guests' PQAP(AQIC) instructions, which enable the interrupts of a queue.
+//! Adjunct processors (AP) are the cryptographic adapters of IBM Z. The driver binds AP queues,
+//! lets an administrator put them together into matrix mediated devices, hands those to guests
+//! through VFIO, and serves the guests' PQAP(AQIC) instructions, which enable the interrupts of a
+//! queue.
 //!
 //! There are three floors, and imports go down only:
 //!
@@ -60,8 +61,8 @@ module! {
     license: "GPL v2",
 }
 
-/// All that a loaded module has. Dropped from the first field to the last, which undoes the loading,
-/// whether it succeeded or not, in the opposite order.
+/// All that a loaded module has. Dropped from the first field to the last, which undoes the
+/// loading, whether it succeeded or not, in the opposite order.
 struct VfioAp {
     _parent: ParentRegistration<mdev::Driver>,
     _queues: ap::Registration<queue::Driver>,

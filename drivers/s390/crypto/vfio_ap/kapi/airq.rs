@@ -3,8 +3,8 @@
 //! Interrupts of AP queues that go to a guest, and the memory that hardware writes for them.
 //!
 //! From a successful AQIC on, the queue writes the notification indicator byte (NIB) and the guest
-//! interruption state area, whatever the host does with the pages meanwhile. So what holds them is a
-//! value that cannot be dropped for its memory, only exchanged for a [`Quiesced`].
+//! interruption state area, whatever the host does with the pages meanwhile. So what holds them is
+//! a value that cannot be dropped for its memory, only exchanged for a [`Quiesced`].
 
 use super::{
     ap,

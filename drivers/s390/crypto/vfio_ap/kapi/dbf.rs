@@ -2,8 +2,8 @@
 
 //! The s390 debug feature.
 //!
-//! An administrator reads it at `/sys/kernel/debug/s390dbf/<name>/sprintf`, and chooses the level of
-//! detail by writing to `level` there.
+//! An administrator reads it at `/sys/kernel/debug/s390dbf/<name>/sprintf`, and chooses the level
+//! of detail by writing to `level` there.
 //!
 //! C header: `arch/s390/include/asm/debug.h`
 

@@ -130,8 +130,8 @@ unsafe impl<P, T: Send + Sync> Send for OwnDevice<P, T> {}
 unsafe impl<P, T: Send + Sync> Sync for OwnDevice<P, T> {}
 
 impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
-    /// Registers a device, which has to be dropped before its parent and its bus, and after a driver
-    /// that is bound to it. The driver finds `data` as private data.
+    /// Registers a device, which has to be dropped before its parent and its bus, and after a
+    /// driver that is bound to it. The driver finds `data` as private data.
     fn new(name: &'static CStr, parent: &RootDevice, bus: &Bus, data: Arc<T>) -> Result<Self> {
         let released = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
         let inner = KBox::new(
@@ -320,8 +320,8 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> StandaloneDevice<P, T> {
 }
 
 impl<P, T: Send + Sync + 'static> StandaloneDevice<P, T> {
-    /// Returns the pointer to what hangs on the device. Valid as long as somebody has a reference to
-    /// the device.
+    /// Returns the pointer to what hangs on the device. Valid as long as somebody has a reference
+    /// to the device.
     pub(super) fn payload(&self) -> *mut P {
         self.device.payload()
     }

@@ -169,8 +169,8 @@ pub(crate) struct ParentPayload<T: Driver> {
 // all zeroes is a value.
 unsafe impl<T: Driver> pin_init::Zeroable for ParentPayload<T> {}
 
-/// The registration of a parent with one type of mediated devices, and of their driver; unregistered
-/// when dropped, which removes all devices, and waits for those in use.
+/// The registration of a parent with one type of mediated devices, and of their driver;
+/// unregistered when dropped, which removes all devices, and waits for those in use.
 ///
 /// # Invariants
 ///
@@ -231,8 +231,8 @@ impl<T: Driver> ParentRegistration<T> {
 
 impl<T: Driver> Drop for ParentRegistration<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the parent is registered, and as long as it is the mdev core
-        // has references to the device that the payload hangs on.
+        // SAFETY: By the type invariant the parent is registered, and as long as it is the mdev
+        // core has references to the device that the payload hangs on.
         unsafe { own::mdev_unregister_parent(&raw mut (*self.payload).parent) };
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! What may not be held when: the type1 container calls [`Ops::dma_unmap`] with its device list
 //! locked, takes that lock under `iommu->lock`, and pinning and unpinning take `iommu->lock`. So no
-//! lock that `dma_unmap` needs may be held while a page is pinned, or a [`Pin`](PinnedPage) dropped.
+//! lock that `dma_unmap` needs may be held while a page is pinned, or a [`Pin`](PinnedPage)
+//! dropped.
 //!
 //! C header: `include/linux/vfio.h`
 
@@ -117,8 +118,8 @@ impl Drop for PinnedPage {
 
 /// What a VFIO device does. All functions may sleep.
 ///
-/// VFIO holds the device set's lock around [`open`](Self::open) and [`close`](Self::close), and what
-/// the module describes around [`dma_unmap`](Self::dma_unmap).
+/// VFIO holds the device set's lock around [`open`](Self::open) and [`close`](Self::close), and
+/// what the module describes around [`dma_unmap`](Self::dma_unmap).
 pub(crate) trait Ops: Send + Sync + 'static {
     /// The device is opened for the first time since it was closed. `kvm` is the guest that its
     /// group or file was associated with.
@@ -134,7 +135,8 @@ pub(crate) trait Ops: Send + Sync + 'static {
     /// be unpinned when this returns.
     fn dma_unmap(this: &Arc<Self>, first: u64, last: u64);
 
-    /// The driver is waiting for the device to be closed. Called every ten seconds, counting from 0.
+    /// The driver is waiting for the device to be closed. Called every ten seconds, counting from
+    /// 0.
     fn request(this: &Arc<Self>, count: u32);
 }
 
