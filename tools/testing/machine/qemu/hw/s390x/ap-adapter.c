@@ -229,6 +229,7 @@ static void ap_adapter_init(Object *obj)
 {
     APAdapter *adapter = AP_ADAPTER(obj);
 
+    adapter->apid = AP_UNSET;
     adapter->model = AP_MODEL_CEX8;
     adapter->mode = AP_MODE_CCA;
     adapter->configured = true;
@@ -236,7 +237,8 @@ static void ap_adapter_init(Object *obj)
 }
 
 static const Property ap_adapter_properties[] = {
-    DEFINE_PROP_UINT32("apid", APAdapter, apid, AP_UNSET),
+    DEFINE_PROP_UNSIGNED_NODEFAULT("apid", APAdapter, apid, qdev_prop_uint32,
+                                   uint32_t),
     DEFINE_PROP_UINT8("queue-depth", APAdapter, queue_depth, 8),
 };
 
@@ -360,12 +362,14 @@ static void ap_domain_init(Object *obj)
 {
     APDomain *domain = AP_DOMAIN(obj);
 
+    domain->domain = AP_UNSET;
     domain->usage = true;
     domain->control = true;
 }
 
 static const Property ap_domain_properties[] = {
-    DEFINE_PROP_UINT32("domain", APDomain, domain, AP_UNSET),
+    DEFINE_PROP_UNSIGNED_NODEFAULT("domain", APDomain, domain,
+                                   qdev_prop_uint32, uint32_t),
 };
 
 static void ap_domain_class_init(ObjectClass *oc, void *data)

@@ -32,6 +32,8 @@
 #define TYPE_VFIO_AP_DEVICE "vfio-ap"
 
 static struct APHw {
+    /* Parent of all queues, set when the first device is plugged. */
+    Object *bridge;
     uint32_t max_apid;
     uint32_t max_domain;
     APAdapter *adapter[AP_MAX_ADAPTERS];
@@ -47,11 +49,6 @@ static struct APHw {
     .max_apid = AP_MAX_ADAPTERS - 1,
     .max_domain = AP_MAX_DOMAINS - 1,
 };
-
-Object *ap_hw_bridge(void)
-{
-    return object_resolve_path_type("", TYPE_AP_BRIDGE, NULL);
-}
 
 unsigned int ap_hw_max_apid(void)
 {
@@ -127,7 +124,7 @@ static void ap_hw_add_queue(APAdapter *adapter, unsigned int apqi)
     APQueue *queue = ap_queue_new(adapter, apqi);
 
     ap_hw_queue_name(name, sizeof(name), adapter->apid, apqi);
-    object_property_add_child(ap_hw_bridge(), name, OBJECT(queue));
+    object_property_add_child(ap_hw.bridge, name, OBJECT(queue));
     /* The bridge owns it now. */
     object_unref(OBJECT(queue));
     adapter->queue[apqi] = queue;
@@ -162,7 +159,7 @@ bool ap_hw_add_adapter(APAdapter *adapter, Error **errp)
     }
     ap_hw.adapter[adapter->apid] = adapter;
     snprintf(name, sizeof(name), "card%02x", adapter->apid);
-    object_property_add_const_link(ap_hw_bridge(), name, OBJECT(adapter));
+    object_property_add_const_link(ap_hw.bridge, name, OBJECT(adapter));
     for (i = 0; i < AP_MAX_DOMAINS; i++) {
         if (ap_hw_is_usage_domain(i)) {
             ap_hw_add_queue(adapter, i);
@@ -181,7 +178,7 @@ void ap_hw_remove_adapter(APAdapter *adapter)
         ap_hw_remove_queue(adapter, i);
     }
     snprintf(name, sizeof(name), "card%02x", adapter->apid);
-    object_property_del(ap_hw_bridge(), name);
+    object_property_del(ap_hw.bridge, name);
     ap_hw.adapter[adapter->apid] = NULL;
     ap_hw_update_masks();
 }
@@ -222,7 +219,7 @@ bool ap_hw_add_domain(APDomain *domain, Error **errp)
     }
     ap_hw.domain[domain->domain] = domain;
     snprintf(name, sizeof(name), "domain%04x", domain->domain);
-    object_property_add_const_link(ap_hw_bridge(), name, OBJECT(domain));
+    object_property_add_const_link(ap_hw.bridge, name, OBJECT(domain));
     ap_hw_update_queues(domain->domain);
     ap_hw_update_masks();
     return true;
@@ -235,7 +232,7 @@ void ap_hw_remove_domain(APDomain *domain)
     ap_hw.domain[domain->domain] = NULL;
     ap_hw_update_queues(domain->domain);
     snprintf(name, sizeof(name), "domain%04x", domain->domain);
-    object_property_del(ap_hw_bridge(), name);
+    object_property_del(ap_hw.bridge, name);
     ap_hw_update_masks();
 }
 
@@ -486,6 +483,7 @@ static void ap_hw_pre_plug(HotplugHandler *handler, DeviceState *dev,
             return;
         }
     }
+    ap_hw.bridge = OBJECT(handler);
 }
 
 static void ap_hw_get_max(Object *obj, Visitor *v, const char *name,

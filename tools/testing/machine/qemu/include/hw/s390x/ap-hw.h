@@ -191,7 +191,6 @@ struct APQueue {
 
 /* Called by the AP bridge, see ap-bridge.c. */
 void ap_hw_bridge_class_init(ObjectClass *oc);
-Object *ap_hw_bridge(void);
 
 /* Highest APID and domain that the machine could have (NA and ND of QCI). */
 unsigned int ap_hw_max_apid(void);
