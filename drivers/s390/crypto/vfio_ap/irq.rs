@@ -302,29 +302,6 @@ impl Queue {
         }
     }
 
-    /// Looks whether an unbound queue is at rest, and gives back what its interrupts held if it is.
-    /// Returns whether it holds nothing any more.
-    ///
-    /// To be called without any lock of ours.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        let mut state = self.state.lock();
-        if state.binding.is_none() {
-            return true;
-        }
-
-        // The queue may be somebody else's by now: it is only looked at.
-        match IrqDisable::with_settled(self.apqn()).polled(ap::tapq(self.apqn())) {
-            IrqDisableStep::Quiesced(quiesced) => {
-                let release = self.take_binding(&mut state);
-
-                drop(state);
-                release.finish(self, quiesced);
-                true
-            }
-            IrqDisableStep::Request | IrqDisableStep::Poll | IrqDisableStep::Unexpected => false,
-        }
-    }
-
     /// Unpins the page of the NIB if its address is from `first` to `last`, after having tried to
     /// disable the queue's interrupts.
     ///

@@ -188,6 +188,11 @@ impl Queue {
 
         loop {
             step = match step {
+                // Nothing is asked of hardware on behalf of a queue that may be somebody else's.
+                ResetStep::Request if state.gone => {
+                    state.reset = Some(reset);
+                    return None;
+                }
                 ResetStep::Request => reset.requested(ap::zapq(self.apqn())),
                 ResetStep::Poll => {
                     state.reset = Some(reset);
@@ -198,13 +203,17 @@ impl Queue {
         }
     }
 
-    /// Leaves it to whoever it is bound to next. Nothing is asked of hardware any more.
+    /// Leaves it to whoever it is bound to next. From now on hardware is only looked at.
     pub(crate) fn abandon(&self) {
         let mut state = self.state.lock();
 
         state.gone = true;
-        state.reset = None;
         state.disabling = None;
+    }
+
+    /// Tells whether its interrupts hold something.
+    pub(crate) fn is_held(&self) -> bool {
+        self.state.lock().binding.is_some()
     }
 
     /// Tells whether something is outstanding that the worker has to look after.
@@ -290,7 +299,10 @@ impl Host {
     fn poll_orphans(&self) -> bool {
         let mut orphans = core::mem::take(&mut self.topology.lock().orphans);
 
-        orphans.retain(|queue| !queue.is_at_rest());
+        orphans.retain(|queue| {
+            queue.poll(self);
+            queue.is_held()
+        });
         let unsettled = !orphans.is_empty();
         for queue in orphans {
             // As in `remove_queue()`.
