@@ -66,7 +66,7 @@ in_namespace() {
 	setpriv --pdeathsig KILL unshare "${as[@]}" --mount --pid --fork --kill-child "$@"
 }
 
-# in_tree [FROM:TO]... -- COMMAND...: in the tools tree.
+# in_tree [FROM:TO[:ro]]... -- COMMAND...: in the tools tree.
 in_tree() {
 	in_namespace "$MACHINE_DIR/lib/enter" "$(result tree)" "$@"
 }
@@ -132,8 +132,16 @@ ticker() {
 	done
 }
 
+# fresh_key NAME: the key of what is there now.
+fresh_key() {
+	unset "STEP_KEY[$1]"
+	step_key "$1"
+}
+
 # make_step NAME TITLE: makes one step's result.
 make_step() {
+	fresh_key "$1"
+	local key=${STEP_KEY[$1]}
 	local name=$1 title=$2 start=$EPOCHREALTIME log=$CACHE_DIR/logs/$1.log pid status=0
 	local -n about=${name}_about
 	local elapsed again=
@@ -166,6 +174,12 @@ make_step() {
 		explain_failure "$about" "$log"
 	fi
 	printf '%s %s s   \n' "$again" "$elapsed" >&2
+	fresh_key "$name"
+	if [[ $key != "${STEP_KEY[$name]}" ]]; then
+		say "what that is made from has changed meanwhile: once more"
+		make_step "$name" "$2"
+		return
+	fi
 	: >"$OUT/.used"
 	remove "$(result "$name")"
 	mv -T "$OUT" "$(result "$name")"

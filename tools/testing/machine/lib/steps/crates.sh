@@ -10,6 +10,6 @@ crates_inputs() {
 }
 
 crates_make() {
-	in_tree "$REPO_DIR:/repo" "$OUT:/crates" -- env CARGO_HOME=/crates \
+	in_tree "$REPO_DIR:/repo:ro" "$OUT:/crates" -- env CARGO_HOME=/crates \
 		cargo fetch --locked --manifest-path /repo/tools/testing/vfio-ap-model/Cargo.toml
 }

@@ -17,5 +17,5 @@ emulator_make() {
 		[[ $old == "$work" || ! -e $old ]] || remove "$old"
 	done
 	mkdir -p "$work"
-	in_tree "$work:/work" "$OUT:/out" "$MACHINE_DIR/qemu:/qemu" -- /qemu/build
+	in_tree "$work:/work" "$OUT:/out" "$MACHINE_DIR/qemu:/qemu:ro" -- /qemu/build
 }

@@ -9,13 +9,13 @@ kernel_inputs() {
 }
 
 kernel_make() {
-	in_tree "$(result linux):/linux" "$OUT:/kernel" "$MACHINE_DIR/kernel:/config" -- \
+	in_tree "$(result linux):/linux:ro" "$OUT:/kernel" "$MACHINE_DIR/kernel:/config:ro" -- \
 		/config/build
 	# The modules' users see who built them only if they look for it.
 	remove "$OUT/.tmp_versions"
 }
 
-# in_kernel [FROM:TO]... -- COMMAND...: in the tools tree, with the kernel.
+# in_kernel [FROM:TO[:ro]]... -- COMMAND...: in the tools tree, with the kernel.
 in_kernel() {
-	in_tree "$(result linux):/linux" "$(result kernel):/kernel" "$@"
+	in_tree "$(result linux):/linux:ro" "$(result kernel):/kernel:ro" "$@"
 }

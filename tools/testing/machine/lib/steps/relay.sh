@@ -9,6 +9,6 @@ relay_inputs() {
 }
 
 relay_make() {
-	in_tree "$MACHINE_DIR/relay:/relay" "$OUT:/out" -- \
+	in_tree "$MACHINE_DIR/relay:/relay:ro" "$OUT:/out" -- \
 		gcc -O2 -Wall -Wextra -Werror -static -s -o /out/relay /relay/relay.c
 }

@@ -10,6 +10,6 @@ rootfs_inputs() {
 }
 
 rootfs_make() {
-	in_tree "$(result userspace):/userspace" "$MACHINE_DIR:/machine" "$OUT:/out" -- \
+	in_tree "$(result userspace):/userspace:ro" "$MACHINE_DIR:/machine:ro" "$OUT:/out" -- \
 		/machine/rootfs/build
 }

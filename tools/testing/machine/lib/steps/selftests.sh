@@ -9,11 +9,11 @@ selftests_inputs() {
 }
 
 selftests_make() {
-	in_kernel "$REPO_DIR/tools/testing/selftests/vfio_ap:/selftests" "$OUT:/out" -- \
+	in_kernel "$REPO_DIR/tools/testing/selftests/vfio_ap:/selftests:ro" "$OUT:/out" -- \
 		make -C /selftests KSRC=/linux KHDR_INCLUDES='-isystem /kernel/usr/include' \
 		ARCH=s390 CROSS_COMPILE=s390x-linux-gnu- CC=s390x-linux-gnu-gcc OUTPUT=/out \
 		-j"$(nproc)" all
-	in_kernel "$REPO_DIR/tools/testing/selftests/vfio_ap:/selftests" "$OUT:/out" -- \
+	in_kernel "$REPO_DIR/tools/testing/selftests/vfio_ap:/selftests:ro" "$OUT:/out" -- \
 		make -s -C /selftests KSRC=/linux CROSS_COMPILE=s390x-linux-gnu- OUTPUT=/out \
 		COLLECTION=vfio_ap emit_tests | sed -n 's/^vfio_ap://p' >"$OUT/tests"
 }
