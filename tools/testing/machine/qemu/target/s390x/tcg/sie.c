@@ -84,6 +84,7 @@ enum {
 #define CPUFLAGS_STOP_INT       0x04000000u
 #define CPUFLAGS_IO_INT         0x02000000u
 #define CPUFLAGS_EXT_INT        0x01000000u
+#define CPUFLAGS_P              0x00000001u
 
 #define ICTL_OPEREXC            0x80000000u
 #define ICTL_PINT               0x20000000u
@@ -97,6 +98,7 @@ enum {
 #define ECA_APIE                0x00000008u
 
 #define ICPTSTATUS_EXECUTE      0x01
+#define ICPTSTATUS_PER_IFETCH   0x02
 #define ICPTSTATUS_ILEN_SHIFT   4
 
 #define GISA_SIZE               32
@@ -349,10 +351,10 @@ void s390_sie_sckc(CPUS390XState *env, uint64_t value)
  * Entry and exit
  */
 
-static void sie_per_changed(CPUS390XState *env, uint64_t old_mask)
+/* The ranges in CR10 and CR11 are one side's only. */
+static void sie_per_changed(CPUS390XState *env, bool before)
 {
-    /* With PER on both sides only the ranges in CR10 and CR11 differ. */
-    if (old_mask & env->psw.mask & PSW_MASK_PER) {
+    if (before || s390_cpu_per_enabled(env)) {
         s390_cpu_recompute_watchpoints(env_cpu(env));
     }
 }
@@ -365,7 +367,7 @@ static void sie_leave(CPUS390XState *env, int advance)
 {
     S390SIEState *sie = &env->sie;
     uint8_t *block = sie->block;
-    const uint64_t guest_mask = env->psw.mask;
+    const bool per = s390_cpu_per_enabled(env);
     int i;
 
     stq_be_p(block + SIE_GPSW_MASK, s390_cpu_get_psw_mask(env));
@@ -394,7 +396,7 @@ static void sie_leave(CPUS390XState *env, int advance)
     env->pp = sie->host_pp;
     env->todpr = sie->host_todpr;
     s390_cpu_set_psw(env, sie->host_psw.mask, sie->host_psw.addr + advance);
-    sie_per_changed(env, guest_mask);
+    sie_per_changed(env, per);
     tlb_flush(env_cpu(env));
 }
 
@@ -413,10 +415,17 @@ static void sie_intercept_text(CPUS390XState *env, uint8_t code, uint64_t insn,
                                bool execute, int ilen)
 {
     uint8_t *block = env->sie.block;
+    uint8_t status = 0;
 
+    if (execute) {
+        status |= ICPTSTATUS_EXECUTE | ilen << ICPTSTATUS_ILEN_SHIFT;
+    }
+    if (env->per_perc_atmid & PER_CODE_EVENT_IFETCH) {
+        status |= ICPTSTATUS_PER_IFETCH;
+    }
+    env->per_perc_atmid = 0;
     stb_p(block + SIE_ICPTCODE, code);
-    stb_p(block + SIE_ICPTSTATUS,
-          execute ? ICPTSTATUS_EXECUTE | ilen << ICPTSTATUS_ILEN_SHIFT : 0);
+    stb_p(block + SIE_ICPTSTATUS, status);
     stw_be_p(block + SIE_IPA, insn >> 48);
     stl_be_p(block + SIE_IPB, insn >> 16);
     env->psw.addr = wrap_address(env, env->psw.addr + ilen);
@@ -567,7 +576,7 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     S390SIEState *sie = &env->sie;
     CPUState *cs = env_cpu(env);
     const uintptr_t ra = GETPC();
-    const uint64_t host_mask = env->psw.mask;
+    const bool per = s390_cpu_per_enabled(env);
     uint8_t *block;
     uint32_t gd;
     int i;
@@ -594,6 +603,7 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     sie->host_gr15 = env->regs[15];
 
     sie->pending_icpt = 0;
+    sie->per = ldl_be_p(block + SIE_CPUFLAGS) & CPUFLAGS_P;
     sie->mso = ldq_be_p(block + SIE_MSO);
     sie->msl = ldq_be_p(block + SIE_MSL);
     sie->epoch = ldq_be_p(block + SIE_EPOCH);
@@ -624,7 +634,7 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     cs->exception_index = -1;
     s390_cpu_set_psw(env, ldq_be_p(block + SIE_GPSW_MASK),
                      ldq_be_p(block + SIE_GPSW_ADDR));
-    sie_per_changed(env, host_mask);
+    sie_per_changed(env, per);
     sie_set_timer(env);
 
     if (sie_pending(env)) {
@@ -751,6 +761,26 @@ static void sie_intercept_program(CPUS390XState *env, uint16_t code)
 }
 
 /**
+ * s390_sie_program_intercepted: the guest's PSW is what its program old PSW
+ * would be. Returns true if the host gets the interruption instead, which ends
+ * interpretation: all of them by the interception control, and PER events that
+ * the host has asked for.
+ */
+bool s390_sie_program_intercepted(CPUS390XState *env)
+{
+    uint16_t code = env->int_pgm_code;
+
+    if (env->per_perc_atmid) {
+        code |= PGM_PER;
+    }
+    if (!(sie_ictl(env) & ICTL_PINT) && !(env->sie.per && (code & PGM_PER))) {
+        return false;
+    }
+    sie_intercept_program(env, code);
+    return true;
+}
+
+/**
  * s390_sie_interruption: an exception was raised while a guest ran.
  *
  * Returns the exception (EXCP_PGM or EXCP_SVC) if it is the guest's own, to be
@@ -800,6 +830,10 @@ void s390_sie_interruption_done(CPUState *cs)
 {
     CPUS390XState *env = cpu_env(cs);
 
+    if (!env->sie.active) {
+        /* It was intercepted. */
+        return;
+    }
     if (cs->exception_index == EXCP_PGM) {
         /* The new PSW is invalid: the guest would interrupt for ever. */
         cs->exception_index = -1;

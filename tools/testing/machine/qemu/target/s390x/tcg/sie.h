@@ -40,6 +40,7 @@ struct CPUArchState;
  */
 typedef struct S390SIEState {
     bool active;
+    bool per;                   /* the host wants to see PER events */
     uint8_t pending_icpt;       /* to be taken when the interruption is done */
     uint8_t *block;             /* the state description, 512 bytes */
     uint8_t *gisa;              /* or NULL */
@@ -87,6 +88,7 @@ void s390_sie_flush_others(struct CPUArchState *env);
 int s390_sie_interruption(CPUState *cs);
 void s390_sie_interruption_done(CPUState *cs);
 bool s390_sie_exec_interrupt(CPUState *cs);
+bool s390_sie_program_intercepted(struct CPUArchState *env);
 void s390_sie_wait(struct CPUArchState *env);
 
 /* Interceptions */
