@@ -46,12 +46,12 @@ FIXTURE_TEARDOWN_PARENT(aqic)
 	if (self->used_aphw) {
 		uint16_t apqn = self->guest.apqn;
 
-		aphw("queue %02x.%04x reset-time 1 >/dev/null", APID(apqn),
-		     APQI(apqn));
-		aphw("queue %02x.%04x irq-time 0 >/dev/null", APID(apqn),
-		     APQI(apqn));
-		aphw("queue %02x.%04x response aqic none >/dev/null",
-		     APID(apqn), APQI(apqn));
+		hw_change("queue %02x.%04x reset-time 1 >/dev/null",
+			  APID(apqn), APQI(apqn));
+		hw_change("queue %02x.%04x irq-time 0 >/dev/null",
+			  APID(apqn), APQI(apqn));
+		hw_change("queue %02x.%04x response aqic none >/dev/null",
+			  APID(apqn), APQI(apqn));
 	}
 	test_end();
 }
@@ -59,12 +59,13 @@ FIXTURE_TEARDOWN_PARENT(aqic)
 #define EXPECT_AQIC(code, apqn, control, nib)				\
 	do {								\
 		struct ap_result _r;					\
+		unsigned int _code = code;				\
 									\
 		ASSERT_OK(ap_aqic(&self->guest.vmm, apqn, control, nib,	\
 				  &_r), self->guest.vmm.error);		\
 		EXPECT_EQ(0, _r.pgm);					\
-		EXPECT_EQ(code, _r.rc);					\
-		EXPECT_EQ((code) ? 3 : 0, _r.cc);			\
+		EXPECT_EQ(_code, _r.rc);				\
+		EXPECT_EQ(_code ? 3 : 0, _r.cc);			\
 		/* The status word is in the right half. */		\
 		EXPECT_EQ(0, _r.gr1 >> 32);				\
 	} while (0)
@@ -83,12 +84,12 @@ FIXTURE_TEARDOWN_PARENT(aqic)
 #define NEED_APHW()							\
 	do {								\
 		if (!host.has_aphw)					\
-			SKIP(return, "needs aphw, the emulated host's tool"); \
+			test_skip(_metadata, "needs aphw, the emulated host's tool"); \
 		self->used_aphw = true;					\
 	} while (0)
 
 #define QUEUE(fmt, ...)							\
-	ASSERT_EQ(0, aphw("queue %02x.%04x " fmt " >/dev/null",		\
+	ASSERT_EQ(0, hw_change("queue %02x.%04x " fmt " >/dev/null",		\
 			  APID(self->guest.apqn),			\
 			  APQI(self->guest.apqn), ##__VA_ARGS__))
 
@@ -489,7 +490,7 @@ TEST_F(aqic, filtered_queue)
 	char text[256];
 
 	if (host.nr_domains < 2)
-		SKIP(return, "needs two domains");
+		test_skip(_metadata, "needs two domains");
 	other = APQN(APID(guest->apqn), host.domain[1]);
 	ASSERT_EQ(0, queue_unbind(other));
 	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_domain",
@@ -737,5 +738,3 @@ TEST_F(aqic, slow_interrupt_bit)
 		sleep_ms(10);
 	EXPECT_EQ(0, pinned_kib());
 }
-
-VFIO_AP_TEST_MAIN

@@ -31,11 +31,13 @@ static void snapshot(const char *uuid, char text[8192])
 
 #define EXPECT_SHOWS(text, attribute)					\
 	do {								\
+		const char *_attribute = attribute;			\
 		char _shown[4097] = "";					\
-		EXPECT_LE(0, mdev_read(self->uuid, attribute, _shown,	\
+									\
+		EXPECT_LE(0, mdev_read(self->uuid, _attribute, _shown,	\
 				       sizeof(_shown)));		\
 		EXPECT_STREQ(text, _shown)				\
-			TH_LOG("%s", attribute);			\
+			TH_LOG("%s", _attribute);			\
 	} while (0)
 
 FIXTURE(matrix_device)
@@ -197,7 +199,7 @@ TEST_F(attributes, matrix_is_the_cross_product)
 	unsigned int i, j;
 
 	if (host.nr_adapters * host.nr_domains > 500)
-		SKIP(return, "more queues than a page has room for");
+		test_skip(_metadata, "more queues than a page has room for");
 	for (i = host.nr_adapters; i-- > 0;)
 		ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter",
 					 host.adapter[i]));
@@ -230,10 +232,10 @@ TEST_F(attributes, absent_devices_are_for_later)
 			break;
 	}
 	if (a > host.max_adapter || d > host.max_domain)
-		SKIP(return, "the host has every adapter or domain");
+		test_skip(_metadata, "the host has every adapter or domain");
 	/* Reserved for the host's drivers, were they there? */
 	if (strspn(host.test_apmask + 2, "0") != strlen(host.test_apmask) - 2)
-		SKIP(return, "not all adapters are vfio_ap's");
+		test_skip(_metadata, "not all adapters are vfio_ap's");
 
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter", a));
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_domain", d));
@@ -275,7 +277,7 @@ TEST_F(attributes, number_formats)
 		"%u", "%u\n", "0x%x", "0X%X\n", "0%o", "0%o\n", "+%u",
 		"000000%o", "0x0000000000000000000000000000%x",
 	};
-	unsigned int i, n = 10 <= host.max_domain ? 10 : 1;
+	unsigned int i, n = host.max_domain >= 10 ? 10 : 1;
 	char number[64], text[16];
 
 	snprintf(text, sizeof(text), "%04x\n", n);
@@ -554,5 +556,3 @@ TEST_F(attributes, held_open_over_removal)
 	close(in);
 	close(out);
 }
-
-VFIO_AP_TEST_MAIN

@@ -28,8 +28,7 @@ FIXTURE_SETUP(exclusivity)
 FIXTURE_TEARDOWN_PARENT(exclusivity)
 {
 	test_end();
-	sysfs_write(AP_BUS "/apmask", host.test_apmask);
-	sysfs_write(AP_BUS "/aqmask", host.test_aqmask);
+	masks_restore();
 	queues_settle();
 }
 
@@ -168,8 +167,7 @@ TEST_F(exclusivity, reserved_for_the_host)
 	EXPECT_MATRIX(self->second, ".%04x\n", self->d);
 
 	/* And when the host gives it back, it can be had. */
-	ASSERT_EQ(0, sysfs_write(AP_BUS "/apmask", host.test_apmask));
-	ASSERT_EQ(0, sysfs_write(AP_BUS "/aqmask", host.test_aqmask));
+	ASSERT_EQ(0, masks_restore());
 	EXPECT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
 	EXPECT_MATRIX(self->second, "%02x.%04x\n", self->a, self->d);
 	ASSERT_EQ(0, queue_driver(APQN(self->a, self->d), driver,
@@ -201,5 +199,3 @@ TEST_F(exclusivity, host_is_refused)
 	ASSERT_EQ(0, mdev_assign(self->first, "unassign_domain", self->d));
 	EXPECT_EQ(0, sysfs_write(mask, text));
 }
-
-VFIO_AP_TEST_MAIN

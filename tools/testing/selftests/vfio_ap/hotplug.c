@@ -255,7 +255,7 @@ TEST_F(hotplug, adapter_is_the_unit)
 	uint16_t other;
 
 	if (host.nr_domains < 2)
-		SKIP(return, "needs two domains");
+		test_skip(_metadata, "needs two domains");
 	other = APQN(self->a, host.domain[1]);
 	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
 				&result), guest->vmm.error);
@@ -305,7 +305,7 @@ FIXTURE_SETUP(hardware)
 {
 	test_begin();
 	if (!host.has_aphw)
-		SKIP(return, "needs aphw, the emulated host's tool");
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
 	GUEST_UP(&self->guest);
 	self->a = APID(self->guest.apqn);
 	self->d = APQI(self->guest.apqn);
@@ -313,8 +313,8 @@ FIXTURE_SETUP(hardware)
 
 FIXTURE_TEARDOWN_PARENT(hardware)
 {
-	aphw("adapter %u configure >/dev/null", self->a);
-	aphw("adapter %u recover >/dev/null", self->a);
+	hw_change("adapter %u configure >/dev/null", self->a);
+	hw_change("adapter %u recover >/dev/null", self->a);
 	bus_rescan();
 	queues_settle();
 	test_end();
@@ -347,10 +347,10 @@ TEST_F(hardware, deconfigured)
 
 	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
 				&result), guest->vmm.error);
-	ASSERT_EQ(0, aphw("adapter %u deconfigure", self->a));
+	ASSERT_EQ(0, hw_change("adapter %u deconfigure", self->a));
 	EXPECT_EQ(0, bus_rescan());
 	EXPECT_SOON(AP_RC_DECONFIGURED);
-	ASSERT_EQ(0, aphw("adapter %u configure", self->a));
+	ASSERT_EQ(0, hw_change("adapter %u configure", self->a));
 	EXPECT_EQ(0, bus_rescan());
 	EXPECT_SOON(AP_RC_NORMAL);
 	queues_settle();
@@ -367,10 +367,10 @@ TEST_F(hardware, deconfigured)
 
 TEST_F(hardware, checkstopped)
 {
-	ASSERT_EQ(0, aphw("adapter %u checkstop", self->a));
+	ASSERT_EQ(0, hw_change("adapter %u checkstop", self->a));
 	EXPECT_EQ(0, bus_rescan());
 	EXPECT_SOON(AP_RC_CHECKSTOPPED);
-	ASSERT_EQ(0, aphw("adapter %u recover", self->a));
+	ASSERT_EQ(0, hw_change("adapter %u recover", self->a));
 	EXPECT_EQ(0, bus_rescan());
 	EXPECT_SOON(AP_RC_NORMAL);
 }
@@ -392,23 +392,21 @@ TEST_F(hardware, adapter_comes_and_goes)
 			break;
 	}
 	if (a > host.max_adapter)
-		SKIP(return, "no number is free for another adapter");
+		test_skip(_metadata, "no number is free for another adapter");
 	if (strspn(host.test_apmask + 2, "0") != strlen(host.test_apmask) - 2)
-		SKIP(return, "not all adapters are vfio_ap's");
+		test_skip(_metadata, "not all adapters are vfio_ap's");
 	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_adapter", a));
 	guest->apqn = APQN(a, self->d);
 	EXPECT_CODE(AP_RC_NOT_AVAILABLE, guest->apqn);
-	ASSERT_EQ(0, aphw("adapter add %u", a));
+	ASSERT_EQ(0, hw_change("adapter add %u", a));
 	EXPECT_EQ(0, bus_rescan());
 	EXPECT_TRUE(wait_until(has_code, &expected, 5000));
 	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
 	EXPECT_STREQ("in use", text);
-	ASSERT_EQ(0, aphw("adapter remove %u", a));
+	ASSERT_EQ(0, hw_change("adapter remove %u", a));
 	EXPECT_EQ(0, bus_rescan());
 	expected.rc = AP_RC_NOT_AVAILABLE;
 	EXPECT_TRUE(wait_until(has_code, &expected, 5000));
 	guest->apqn = first;
 	EXPECT_CODE(AP_RC_NORMAL, first);
 }
-
-VFIO_AP_TEST_MAIN

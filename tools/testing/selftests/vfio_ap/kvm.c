@@ -181,5 +181,3 @@ TEST_F(cpu_model, no_ap_instructions)
 	EXPECT_EQ(4, run->s390_sieic.icptcode);
 	EXPECT_EQ(0xb2af, run->s390_sieic.ipa);
 }
-
-VFIO_AP_TEST_MAIN

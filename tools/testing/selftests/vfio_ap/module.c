@@ -15,9 +15,9 @@ FIXTURE_SETUP(module)
 	test_begin();
 	mdev_uuid(self->uuid, 1);
 	if (!module_can_reload())
-		SKIP(return, "no module file to load vfio_ap from again");
+		test_skip(_metadata, "no module file to load vfio_ap from again");
 	if (module_references())
-		SKIP(return, "vfio_ap is in use");
+		test_skip(_metadata, "vfio_ap is in use");
 }
 
 FIXTURE_TEARDOWN_PARENT(module)
@@ -94,7 +94,7 @@ TEST_F(module, load_twice)
 	const char *file = getenv("VFIO_AP_MODULE");
 
 	if (!file || !*file)
-		SKIP(return, "modprobe does not load twice");
+		test_skip(_metadata, "modprobe does not load twice");
 	EXPECT_EQ(-EEXIST, module_load());
 	EXPECT_TRUE(path_exists(MATRIX));
 }
@@ -143,5 +143,3 @@ TEST_F(module, many_mdevs)
 	EXPECT_EQ(0, module_references());
 	ASSERT_EQ(0, module_unload());
 }
-
-VFIO_AP_TEST_MAIN

@@ -203,12 +203,12 @@ TEST_F(order, killed)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
+		struct guest_config config = { .cdev = variant->cdev };
 		struct guest_mailbox *mailbox;
 		struct ap_result result;
 
 		close(ready[0]);
-		if (guest_up(guest, &(struct guest_config){
-				.cdev = variant->cdev, .vmm.cpus = 2 }) ||
+		if (guest_up(guest, &config) ||
 		    ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
 				  &result) || result.rc)
 			_exit(1);
@@ -219,7 +219,7 @@ TEST_F(order, killed)
 		mailbox->op = GUEST_OP_LOOP;
 		if (vmm_start(&guest->vmm, 0, 60000))
 			_exit(1);
-		while (!*(volatile uint64_t *)&mailbox->loops)
+		while (!__atomic_load_n(&mailbox->loops, __ATOMIC_RELAXED))
 			sleep_ms(1);
 		if (write(ready[1], "", 1) != 1)
 			_exit(1);
@@ -377,7 +377,7 @@ TEST_F(order, two_guests)
 	const char *wrong;
 
 	if (host.nr_domains < 2)
-		SKIP(return, "needs two domains");
+		test_skip(_metadata, "needs two domains");
 	busy_guest(_metadata, guest, &(struct guest_config){
 		.cdev = variant->cdev });
 	mdev_uuid(second.uuid, 1);
@@ -408,5 +408,3 @@ TEST_F(order, two_guests)
 	check_released(_metadata, guest, self->references);
 	check_released(_metadata, &second, self->references);
 }
-
-VFIO_AP_TEST_MAIN

@@ -209,7 +209,7 @@ TEST_F(path, module_unloads)
 	char driver[32];
 
 	if (!module_can_reload())
-		SKIP(return, "no module file to load vfio_ap from again");
+		test_skip(_metadata, "no module file to load vfio_ap from again");
 	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
 				&result), guest->vmm.error);
 	ASSERT_EQ(AP_RC_NORMAL, result.rc);
@@ -222,5 +222,3 @@ TEST_F(path, module_unloads)
 	EXPECT_STREQ("vfio_ap", driver);
 	queues_settle();
 }
-
-VFIO_AP_TEST_MAIN

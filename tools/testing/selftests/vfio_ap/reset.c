@@ -177,5 +177,3 @@ TEST_F(reset, all_queues)
 		}
 	}
 }
-
-VFIO_AP_TEST_MAIN

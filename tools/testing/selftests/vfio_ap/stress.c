@@ -52,10 +52,15 @@ FIXTURE_TEARDOWN_PARENT(stress)
 struct actor {
 	struct guest *guest;
 	unsigned int number;
-	volatile bool *stop;
+	bool *stop;
 	unsigned long done;
 	int failed;
 };
+
+static bool stopped(struct actor *actor)
+{
+	return __atomic_load_n(actor->stop, __ATOMIC_RELAXED);
+}
 
 /* A queue that the guest may have at the moment. */
 static uint16_t any_queue(unsigned int *seed)
@@ -80,7 +85,7 @@ static void *guest_cpu(void *data)
 
 	if (actor->number)
 		actor->failed = vmm_run(vmm, actor->number, 10000);
-	while (!*actor->stop && !actor->failed) {
+	while (!stopped(actor) && !actor->failed) {
 		uint16_t apqn = any_queue(&seed);
 		uint64_t insn = INSN_PQAP;
 
@@ -118,7 +123,7 @@ static void *administrator(void *data)
 	unsigned int seed = 100 + actor->number;
 	char attribute[64], text[4096];
 
-	while (!*actor->stop && !actor->failed) {
+	while (!stopped(actor) && !actor->failed) {
 		uint16_t apqn = any_queue(&seed);
 		unsigned int w = rand_r(&seed) % ARRAY_SIZE(what);
 		unsigned int number = w ? APQI(apqn) : APID(apqn);
@@ -148,7 +153,7 @@ static void *monitor(void *data)
 	struct guest *guest = actor->guest;
 	unsigned int seed = 200 + actor->number;
 
-	while (!*actor->stop && !actor->failed) {
+	while (!stopped(actor) && !actor->failed) {
 		struct vfio_device_info info = { .argsz = sizeof(info) };
 
 		switch (rand_r(&seed) % 3) {
@@ -182,7 +187,7 @@ static void *bus_administrator(void *data)
 	struct actor *actor = data;
 	unsigned int seed = 300 + actor->number;
 
-	while (!*actor->stop && !actor->failed) {
+	while (!stopped(actor) && !actor->failed) {
 		uint16_t apqn = any_queue(&seed);
 
 		if (queue_unbind(apqn))
@@ -206,7 +211,7 @@ TEST_F_TIMEOUT(stress, everybody_at_once, 60)
 	struct actor actors[ARRAY_SIZE(roles)] = {};
 	pthread_t threads[ARRAY_SIZE(roles)];
 	struct guest *guest = &self->guest;
-	volatile bool stop = false;
+	bool stop = false;
 	struct ap_result result;
 	unsigned int i, a, d;
 
@@ -218,7 +223,7 @@ TEST_F_TIMEOUT(stress, everybody_at_once, 60)
 					    &actors[i]));
 	}
 	sleep_ms(MILLISECONDS);
-	stop = true;
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < ARRAY_SIZE(roles); i++) {
 		pthread_join(threads[i], NULL);
 		EXPECT_EQ(0, actors[i].failed)
@@ -255,5 +260,3 @@ TEST_F_TIMEOUT(stress, everybody_at_once, 60)
 	EXPECT_NE(1, guest_vm_exists(guest));
 	EXPECT_EQ(0, mdev_remove(guest->uuid));
 }
-
-VFIO_AP_TEST_MAIN

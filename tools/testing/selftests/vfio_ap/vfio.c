@@ -116,7 +116,7 @@ TEST_F(vfio, get_irq_info)
 struct irq_set {
 	struct vfio_irq_set set;
 	int32_t fd;
-} __attribute__((packed, aligned(4)));
+};
 
 static struct irq_set irq_set(unsigned int index, int fd)
 {
@@ -348,7 +348,7 @@ FIXTURE_SETUP(open)
 {
 	test_begin();
 	if (variant->cdev && !path_exists("/dev/iommu"))
-		SKIP(return, "the kernel has no iommufd");
+		test_skip(_metadata, "the kernel has no iommufd");
 	mdev_uuid(self->uuid, 1);
 	ASSERT_EQ(0, mdev_create(self->uuid));
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter",
@@ -415,7 +415,7 @@ TEST_F(open, twice)
 	int second;
 
 	if (variant->cdev)
-		SKIP(return, "a character device is opened once");
+		test_skip(_metadata, "a character device is opened once");
 	ASSERT_OK(vmm_create(&self->vmm, NULL), self->vmm.error);
 	ASSERT_OK(vmm_vfio_open(&vfio, &self->vmm, self->uuid, false),
 		  vfio.error);
@@ -430,5 +430,3 @@ TEST_F(open, twice)
 	EXPECT_EQ(self->references, module_references());
 	vmm_destroy(&self->vmm);
 }
-
-VFIO_AP_TEST_MAIN

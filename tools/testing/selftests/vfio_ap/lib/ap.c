@@ -2,6 +2,7 @@
 /*
  * AP instructions, executed by a guest's CPU 0, and requests for the cards.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,8 +121,11 @@ int ap_await(struct vmm *vmm, uint16_t apqn, uint8_t rc, uint8_t mask,
 		ret = ap_tapq(vmm, apqn, result);
 		if (ret)
 			return ret;
-		if (result->pgm || result->rc != rc ||
-		    (result->flags & mask) == value)
+		/* A reset, or a change of the interrupt, takes its time. */
+		if (result->pgm ||
+		    (result->rc == rc && (result->flags & mask) == value) ||
+		    (result->rc != rc && result->rc != AP_RC_RESET &&
+		     result->rc != AP_RC_BUSY))
 			return 0;
 		sleep_ms(1);
 	}
@@ -274,7 +278,7 @@ struct type50_meb1 {
 	uint8_t exponent[128];
 	uint8_t modulus[128];
 	uint8_t message[128];
-} __attribute__((packed));
+};
 
 struct type80 {
 	uint8_t reserved1;
@@ -282,7 +286,10 @@ struct type80 {
 	uint16_t length;
 	uint8_t code;
 	uint8_t reserved2[11];
-} __attribute__((packed));
+};
+
+static_assert(sizeof(struct type50_meb1) == 400, "type50_meb1");
+static_assert(sizeof(struct type80) == 16, "type80");
 
 static size_t rsa_request(void *buffer)
 {
@@ -331,7 +338,7 @@ struct type6 {
 	uint8_t reserved4[2];
 	uint32_t to_card[4];
 	uint32_t from_card[4];
-} __attribute__((packed));
+};
 
 /* arch/s390/include/uapi/asm/zcrypt.h: CPRBX */
 struct cprbx {
@@ -352,10 +359,7 @@ struct cprbx {
 	uint8_t pad2[22];
 	uint16_t domain;
 	uint8_t pad3[48];
-} __attribute__((packed));
-
-_Static_assert(sizeof(struct type6) == 0x58, "type6");
-_Static_assert(sizeof(struct cprbx) == 220, "cprbx");
+};
 
 struct rng_request {
 	struct type6 header;
@@ -365,7 +369,11 @@ struct rng_request {
 	char rule[8];
 	uint16_t verb_length;
 	uint16_t key_length;
-} __attribute__((packed));
+};
+
+static_assert(sizeof(struct type6) == 88, "type6");
+static_assert(sizeof(struct cprbx) == 220, "cprbx");
+static_assert(sizeof(struct rng_request) == 324, "rng_request");
 
 struct type86 {
 	uint8_t reserved1;
@@ -380,7 +388,9 @@ struct type86 {
 		uint32_t count;
 		uint32_t offset;
 	} part[4];
-} __attribute__((packed));
+};
+
+static_assert(sizeof(struct type86) == 48, "type86");
 
 #define RANDOM_BYTES	64
 

@@ -113,7 +113,10 @@ int ap_dqap(struct vmm *vmm, uint16_t apqn, uint64_t *psmid, size_t *length,
  * without what the host's AP bus left of its own.
  */
 int ap_reset(struct vmm *vmm, uint16_t apqn, struct ap_result *result);
-/* TAPQ until the queue's flags & @mask are @value, or its code is not @rc. */
+/*
+ * TAPQ until the response code is @rc, and the flags under @mask are @value;
+ * or until the code is one that does not go away by waiting.
+ */
 int ap_await(struct vmm *vmm, uint16_t apqn, uint8_t rc, uint8_t mask,
 	     uint8_t value, struct ap_result *result);
 /* AQIC, and wait until the queue's status agrees. */

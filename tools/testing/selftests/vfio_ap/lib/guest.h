@@ -54,6 +54,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -84,8 +85,8 @@ struct guest_mailbox {
 };
 
 #define GUEST_CHECK(member, offset)					\
-	_Static_assert(offsetof(struct guest_mailbox, member) == (offset), \
-		       #member)
+	static_assert(offsetof(struct guest_mailbox, member) == (offset), \
+		      #member)
 GUEST_CHECK(op, MB_OP);
 GUEST_CHECK(insn, MB_INSN);
 GUEST_CHECK(gr, MB_GR);
@@ -100,7 +101,7 @@ GUEST_CHECK(nr_io, MB_NR_IO);
 GUEST_CHECK(save, MB_SAVE);
 GUEST_CHECK(io, MB_IO);
 GUEST_CHECK(loop_gr, MB_LOOP_GR);
-_Static_assert(sizeof(struct guest_io) == MB_IO_SIZE, "guest_io");
+static_assert(sizeof(struct guest_io) == MB_IO_SIZE, "guest_io");
 
 /* The image in guest.S, to be copied to GUEST_CODE, and places in it. */
 extern const unsigned char guest_image[];

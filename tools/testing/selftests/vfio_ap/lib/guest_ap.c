@@ -9,10 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kselftest.h"
 #include "guest_ap.h"
 
-static int __attribute__((format(printf, 3, 4)))
-fail(struct guest *guest, int ret, const char *format, ...)
+static int __printf(3, 4) fail(struct guest *guest, int ret,
+			       const char *format, ...)
 {
 	va_list ap;
 

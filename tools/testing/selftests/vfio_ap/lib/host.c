@@ -252,27 +252,66 @@ void queues_settle(void)
 			queue_settle(APQN(host.adapter[a], host.domain[d]));
 }
 
-static bool is_vfio_ap_queue(unsigned int apid, unsigned int apqi)
+/*
+ * A queue without any driver, as there may be when the host's own are not
+ * loaded: the AP bus looks for a driver only when a queue changes hands.
+ */
+static void bind_if_free(unsigned int apid, unsigned int apqi)
 {
+	uint16_t apqn = APQN(apid, apqi);
 	char name[64];
 
-	return !queue_driver(APQN(apid, apqi), name, sizeof(name)) &&
-	       !strcmp(name, "vfio_ap");
+	if (!queue_driver(apqn, name, sizeof(name)) && !name[0])
+		queue_bind(apqn, "vfio_ap");
 }
 
 void queues_restore(void)
 {
 	unsigned int a, d;
 
-	for (a = 0; a < host.nr_adapters; a++) {
-		for (d = 0; d < host.nr_domains; d++) {
-			uint16_t apqn = APQN(host.adapter[a], host.domain[d]);
-			char name[64];
+	for (a = 0; a < host.nr_adapters; a++)
+		for (d = 0; d < host.nr_domains; d++)
+			bind_if_free(host.adapter[a], host.domain[d]);
+}
 
-			if (!queue_driver(apqn, name, sizeof(name)) && !name[0])
-				queue_bind(apqn, "vfio_ap");
-		}
-	}
+int masks_restore(void)
+{
+	int ret;
+
+	ret = sysfs_write(AP_BUS "/apmask", host.test_apmask);
+	if (!ret)
+		ret = sysfs_write(AP_BUS "/aqmask", host.test_aqmask);
+	queues_restore();
+	return ret;
+}
+
+typedef void (*queue_visitor)(unsigned int apid, unsigned int apqi);
+
+/* Calls @visit for every queue device of the AP bus. */
+static void visit_queues(queue_visitor visit)
+{
+	struct dirent *entry;
+	unsigned int apid, apqi;
+	DIR *dir = opendir(AP_DEVICES);
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (sscanf(entry->d_name, "%2x.%4x", &apid, &apqi) == 2 &&
+		    apid < 256 && apqi < 256)
+			visit(apid, apqi);
+	closedir(dir);
+}
+
+static bool is_ours[256][256];
+
+static void note_if_ours(unsigned int apid, unsigned int apqi)
+{
+	char name[64];
+
+	is_ours[apid][apqi] =
+		!queue_driver(APQN(apid, apqi), name, sizeof(name)) &&
+		!strcmp(name, "vfio_ap");
 }
 
 static void find_queues(void)
@@ -280,21 +319,18 @@ static void find_queues(void)
 	unsigned int apid, apqi, d;
 	bool all;
 
+	memset(is_ours, 0, sizeof(is_ours));
+	visit_queues(note_if_ours);
 	host.nr_adapters = 0;
 	host.nr_domains = 0;
-	for (apid = 0; apid <= host.max_adapter; apid++) {
-		char card[64];
-
-		snprintf(card, sizeof(card), AP_DEVICES "/card%02x", apid);
-		if (!path_exists(card))
-			continue;
+	for (apid = 0; apid < 256; apid++) {
 		if (!host.nr_domains)
-			for (apqi = 0; apqi <= host.max_domain; apqi++)
-				if (is_vfio_ap_queue(apid, apqi))
+			for (apqi = 0; apqi < 256; apqi++)
+				if (is_ours[apid][apqi])
 					host.domain[host.nr_domains++] = apqi;
 		all = host.nr_domains;
 		for (d = 0; d < host.nr_domains && all; d++)
-			all = is_vfio_ap_queue(apid, host.domain[d]);
+			all = is_ours[apid][host.domain[d]];
 		if (all)
 			host.adapter[host.nr_adapters++] = apid;
 	}
@@ -321,8 +357,7 @@ static bool is_c_driver(void)
 	return found;
 }
 
-static int __attribute__((format(printf, 1, 2)))
-no_test(const char *format, ...)
+static int __printf(1, 2) no_test(const char *format, ...)
 {
 	va_list ap;
 
@@ -353,9 +388,8 @@ int host_setup(void)
 				       strerror(-ret));
 	}
 	host.driver_is_c = is_c_driver();
-	host.has_aphw = !aphw("list >/dev/null 2>&1");
-	strcpy(host.test_apmask, host.apmask);
-	strcpy(host.test_aqmask, host.aqmask);
+	memcpy(host.test_apmask, host.apmask, MASK_LENGTH);
+	memcpy(host.test_aqmask, host.aqmask, MASK_LENGTH);
 
 	mdev_remove_all();
 	find_queues();
@@ -366,6 +400,7 @@ int host_setup(void)
 		ret = sysfs_write(AP_BUS "/apmask", host.test_apmask);
 		if (ret)
 			return no_test("apmask: %s", strerror(-ret));
+		visit_queues(bind_if_free);
 		find_queues();
 	}
 	if (!host.nr_adapters) {
@@ -373,6 +408,7 @@ int host_setup(void)
 		return no_test("no AP queue can be given to vfio_ap");
 	}
 	queues_settle();
+	host.has_aphw = !hw_change("adapter %u >/dev/null 2>&1", host.adapter[0]);
 	return 0;
 }
 
@@ -514,7 +550,7 @@ int module_references(void)
 
 /* --- hardware events ----------------------------------------------------- */
 
-int aphw(const char *format, ...)
+int hw_change(const char *format, ...)
 {
 	char command[256] = "aphw ";
 	size_t length = strlen(command);

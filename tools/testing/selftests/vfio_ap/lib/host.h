@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kselftest.h"
+
 #define AP_BUS		"/sys/bus/ap"
 #define AP_DEVICES	"/sys/bus/ap/devices"
 #define MATRIX		"/sys/devices/vfio_ap/matrix"
@@ -95,8 +97,12 @@ int queue_status(uint16_t apqn, char *text, size_t size);
 /* Wait until the AP bus has done with the reset of new queue devices. */
 int queue_settle(uint16_t apqn);
 void queues_settle(void);
-/* Give vfio_ap back whatever queue a test has unbound. */
+/*
+ * Give vfio_ap back whatever queue a test has unbound, or given to the host's
+ * drivers by the masks.
+ */
 void queues_restore(void);
+int masks_restore(void);
 
 int module_load(void);
 int module_unload(void);
@@ -106,7 +112,7 @@ bool module_can_reload(void);
 int module_references(void);
 
 /* Let aphw, the emulated host's tool, change its AP hardware. */
-int aphw(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int hw_change(const char *format, ...) __printf(1, 2);
 /* Let the AP bus look for changes, and wait until it has. */
 int bus_rescan(void);
 

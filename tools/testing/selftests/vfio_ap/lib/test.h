@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,11 +57,27 @@ static struct c_defect *c_defects __maybe_unused;
 		c_defects = defect;					\
 	}
 
+/*
+ * End a test, or its set-up, as skipped. The harness's process that does the
+ * tear-down goes on.
+ */
+static inline void __printf(2, 3)
+test_skip(struct __test_metadata *_metadata, const char *format, ...)
+{
+	char reason[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(reason, sizeof(reason), format, ap);
+	va_end(ap);
+	SKIP(_exit(0), "%s", reason);
+}
+
 /* The same where the C driver would take the host down: not tried on it. */
 #define SKIP_ON_C(text)							\
 	do {								\
 		if (host.driver_is_c)					\
-			SKIP(return, "C driver: " text);		\
+			test_skip(_metadata, "C driver: %s", text);	\
 	} while (0)
 
 static inline void test_note_defect(struct __test_metadata *_metadata)
@@ -149,20 +166,36 @@ static inline void test_end_(struct __test_metadata *_metadata)
 #define test_end()	test_end_(_metadata)
 
 #define ASSERT_OK(ret, error)						\
-	ASSERT_EQ(0, ret) TH_LOG("%s", error)
+	do {								\
+		int _result = ret;					\
+									\
+		ASSERT_EQ(0, _result)					\
+			TH_LOG("%s", error);				\
+	} while (0)
 
 #define EXPECT_OK(ret, error)						\
-	EXPECT_EQ(0, ret) TH_LOG("%s", error)
+	do {								\
+		int _result = ret;					\
+									\
+		EXPECT_EQ(0, _result)					\
+			TH_LOG("%s", error);				\
+	} while (0)
 
 /* A guest of this kind, or skip the test when the host cannot have it. */
-#define GUEST_UP(guest, ...)						\
-	do {								\
-		int _ret = guest_up(guest,				\
-			&(struct guest_config){ __VA_ARGS__ });		\
-		if (_ret == -ENOTSUP)					\
-			SKIP(return, "%s", (guest)->error);		\
-		ASSERT_OK(_ret, (guest)->error);			\
-	} while (0)
+static inline void test_guest_up(struct __test_metadata *_metadata,
+				 struct guest *guest,
+				 const struct guest_config *config)
+{
+	int ret = guest_up(guest, config);
+
+	if (ret == -ENOTSUP)
+		test_skip(_metadata, "%s", guest->error);
+	ASSERT_OK(ret, guest->error);
+}
+
+#define GUEST_UP(where, ...)						\
+	test_guest_up(_metadata, where,					\
+		      &(struct guest_config){ __VA_ARGS__ })
 
 static pid_t test_main_pid __maybe_unused;
 
@@ -207,10 +240,9 @@ static inline int test_main(int argc, char **argv)
 	return test_harness_run(argc, argv);
 }
 
-#define VFIO_AP_TEST_MAIN						\
-	int main(int argc, char **argv)					\
-	{								\
-		return test_main(argc, argv);				\
-	}
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv);
+}
 
 #endif /* VFIO_AP_SELFTEST_TEST_H */

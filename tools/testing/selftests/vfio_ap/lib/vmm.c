@@ -18,6 +18,7 @@
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 
+#include "kselftest.h"
 #include "vmm.h"
 
 #define PSW_MASK_64BIT		0x0000000180000000UL
@@ -27,8 +28,7 @@
 #define ICPT_INSTRUCTION	4
 #define SIGNAL_KICK		SIGUSR1
 
-static int __attribute__((format(printf, 3, 4)))
-fail(char *error, int err, const char *fmt, ...)
+static int __printf(3, 4) fail(char *error, int err, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
