@@ -87,7 +87,7 @@ typedef enum APModel {
 typedef struct APInterrupt {
     /* Host absolute address of the notification-indicator byte. */
     uint64_t nib;
-    /* Host absolute address of the GISA, 0: none, the interrupt is the host's */
+    /* Host absolute address of the GISA; 0: the interrupt is the host's. */
     uint64_t gisa;
     uint8_t gisa_format;
     uint8_t isc;

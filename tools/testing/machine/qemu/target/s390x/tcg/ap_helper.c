@@ -209,7 +209,7 @@ static void ap_write(CPUS390XState *env, uint64_t addr, const uint8_t *data,
     }
 }
 
-/* A register that holds an address or a length, as the addressing mode has it */
+/* A register with an address or a length, as the addressing mode has it */
 static void ap_set_reg(CPUS390XState *env, int reg, uint64_t value)
 {
     if (env->psw.mask & PSW_MASK_64) {
@@ -404,7 +404,7 @@ static uint32_t nqap(CPUS390XState *env, uint32_t r1, uint32_t r2,
     APQueue *queue;
     APView view;
     uint32_t status;
-    uint64_t now;
+    uint64_t room, now;
 
     ap_get_view(env, &view);
     ap_check_apqn(env, &view, ra);
@@ -426,7 +426,8 @@ static uint32_t nqap(CPUS390XState *env, uint32_t r1, uint32_t r2,
     } else if (ap_queue_full(queue)) {
         return ap_finish(env, ap_queue_status(queue, AP_RC_QUEUE_FULL));
     }
-    if (len > ap_queue_max_message(queue) - (message ? message->data->len : 0)) {
+    room = ap_queue_max_message(queue) - (message ? message->data->len : 0);
+    if (len > room) {
         if (message) {
             ap_queue_drop(queue, message);
         }
