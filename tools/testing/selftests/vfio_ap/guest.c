@@ -113,11 +113,13 @@ int main(int argc, char **argv)
 
 	apqn = find_queue();
 	check(ap_reset(&vmm, apqn, &result), "PQAP(ZAPQ)", vmm.error);
-	/* Which ends with a TAPQ that says what there is. */
+	show("PQAP(ZAPQ), the queue is reset", &result);
+	/* The T bit asks for the facilities, and so for the mode. */
+	check(ap_pqap(&vmm, AP_FC_TAPQ | AP_TAPQ_T | apqn, 0, 0, &result),
+	      "PQAP(TAPQ)", vmm.error);
 	mode = ap_mode_of(&result);
 	printf("PQAP(TAPQ): queue %02x.%04x, %s\n", APID(apqn), APQI(apqn),
 	       mode_name(mode));
-	show("PQAP(ZAPQ), the queue is reset", &result);
 
 	check(ap_enable_irq(&vmm, apqn, ISC, GUEST_NIB, &result), "PQAP(AQIC)",
 	      vmm.error);

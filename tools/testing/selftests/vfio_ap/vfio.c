@@ -13,6 +13,10 @@
 /* An address that nothing is mapped at. */
 #define BAD_POINTER	((void *)0x10UL)
 
+/* VFIO_AP_CFG_CHG_IRQ_INDEX, VFIO_AP_NUM_IRQS: newer than many headers. */
+#define CFG_CHG_IRQ	1
+#define NUM_IRQS	2
+
 #define EXPECT_ERRNO(error, call)					\
 	do {								\
 		errno = 0;						\
@@ -60,7 +64,7 @@ TEST_F(vfio, get_info)
 	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
 	EXPECT_EQ(VFIO_DEVICE_FLAGS_AP | VFIO_DEVICE_FLAGS_RESET, info.flags);
 	EXPECT_EQ(0, info.num_regions);
-	EXPECT_EQ(VFIO_AP_NUM_IRQS, info.num_irqs);
+	EXPECT_EQ(NUM_IRQS, info.num_irqs);
 
 	info.argsz = minimum;
 	EXPECT_EQ(0, ioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
@@ -93,7 +97,7 @@ TEST_F(vfio, get_irq_info)
 	struct vfio_irq_info info;
 	unsigned int i;
 
-	for (i = 0; i < VFIO_AP_NUM_IRQS; i++) {
+	for (i = 0; i < NUM_IRQS; i++) {
 		info = (struct vfio_irq_info){
 			.argsz = sizeof(info), .index = i,
 		};
@@ -102,7 +106,7 @@ TEST_F(vfio, get_irq_info)
 		EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD, info.flags);
 		EXPECT_EQ(i, info.index);
 	}
-	info.index = VFIO_AP_NUM_IRQS;
+	info.index = NUM_IRQS;
 	EXPECT_ERRNO(EINVAL, ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
 	info.index = ~0U;
 	EXPECT_ERRNO(EINVAL, ioctl(self->fd, VFIO_DEVICE_GET_IRQ_INFO, &info));
@@ -140,7 +144,7 @@ TEST_F(vfio, set_irqs)
 
 	event = eventfd(0, EFD_NONBLOCK);
 	ASSERT_LE(0, event);
-	for (i = 0; i < VFIO_AP_NUM_IRQS; i++) {
+	for (i = 0; i < NUM_IRQS; i++) {
 		set = irq_set(i, event);
 		EXPECT_EQ(0, ioctl(self->fd, VFIO_DEVICE_SET_IRQS, &set));
 		/* Again, and off. */
@@ -162,7 +166,7 @@ TEST_F(vfio, set_irqs_refuses)
 	good = irq_set(VFIO_AP_REQ_IRQ_INDEX, event);
 
 	set = good;
-	set.set.index = VFIO_AP_NUM_IRQS;
+	set.set.index = NUM_IRQS;
 	EXPECT_ERRNO(EINVAL, ioctl(self->fd, VFIO_DEVICE_SET_IRQS, &set));
 	set = good;
 	set.set.argsz = sizeof(set.set) - 1;
@@ -208,7 +212,7 @@ TEST_F(vfio, configuration_change_event)
 
 	event = eventfd(0, EFD_NONBLOCK);
 	ASSERT_LE(0, event);
-	set = irq_set(VFIO_AP_CFG_CHG_IRQ_INDEX, event);
+	set = irq_set(CFG_CHG_IRQ, event);
 	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_SET_IRQS, &set));
 	EXPECT_ERRNO(EAGAIN, read(event, &count, sizeof(count)));
 	ASSERT_EQ(0, mdev_assign(guest->uuid, "unassign_adapter",
@@ -236,7 +240,7 @@ TEST_F(vfio, eventfd_ends_with_close)
 
 	event = eventfd(0, EFD_NONBLOCK);
 	ASSERT_LE(0, event);
-	set = irq_set(VFIO_AP_CFG_CHG_IRQ_INDEX, event);
+	set = irq_set(CFG_CHG_IRQ, event);
 	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_SET_IRQS, &set));
 	guest_down(guest);
 	ASSERT_OK(guest_up(guest, &(struct guest_config){
