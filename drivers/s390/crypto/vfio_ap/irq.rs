@@ -302,13 +302,14 @@ impl Queue {
         }
     }
 
-    /// Unpins the page of the NIB if its address is from `first` to `last`, after having tried to
-    /// disable the queue's interrupts.
+    /// Unpins the page of the NIB if its address is from `first` to `last`, and disables the queue's
+    /// interrupts.
     ///
-    /// To be called without any lock of ours; VFIO holds some of its own, so that it is not waited
-    /// long. If the queue is not at rest by then, the page is not in use by VFIO any more, but held
-    /// on.
-    pub(crate) fn unmap(&self, host: &Host, first: u64, last: u64) {
+    /// To be called without any lock of ours. VFIO holds some of its own, those that unpinning takes
+    /// among them: so the session's unpinner does that, and it is waited for, though not for ever.
+    /// Neither is the queue: if it is not at rest by then, the page is not in use by VFIO any more,
+    /// but held on.
+    pub(crate) fn unmap(&self, host: &Host, session: &Session, first: u64, last: u64) {
         let range = first..=last;
 
         // A page that is being pinned or unpinned has to be one or the other. If user space holds
@@ -320,22 +321,42 @@ impl Queue {
         });
         {
             let mut state = self.state.lock();
+            let pin = match &mut state.binding {
+                Some(binding) if binding.is_pinned_in(first, last) => binding.pin.take(),
+                _ => None,
+            };
 
-            match &state.binding {
-                Some(binding) if binding.is_pinned_in(first, last) => (),
-                _ => return,
-            }
-            if state.disabling.is_none() {
-                let mut disabling = IrqDisable::new(self.apqn());
+            // Perhaps it is leaving already, and the unpinner late.
+            if let Some(pin) = pin {
+                if state.disabling.is_none() {
+                    let mut disabling = IrqDisable::new(self.apqn());
 
-                // Whatever it answers, it is asked again.
-                let _ = disabling.requested(ap::aqic_disable(self.apqn()));
-                state.disabling = Some(disabling);
+                    // Whatever it answers, it is asked again.
+                    let _ = disabling.requested(ap::aqic_disable(self.apqn()));
+                    state.disabling = Some(disabling);
+                }
+                state.leaving = Some(pin);
+                state.releasing += 1;
+            } else if state.leaving.is_none() {
+                return;
             }
         }
+        session.kick_unpinner();
         Wait::UNMAP.poll(|| self.poll_disabling());
-        self.unpin(first, last);
+        Wait::PIN.poll(|| self.state.lock().releasing == 0);
         host.look_after(self.apqn());
+    }
+
+    /// Unpins the page that is leaving.
+    ///
+    /// To be called without any lock of ours, nor of VFIO.
+    pub(crate) fn unpin_leaving(&self) {
+        let pin = self.state.lock().leaving.take();
+
+        if pin.is_some() {
+            drop(pin);
+            self.state.lock().releasing -= 1;
+        }
     }
 
     /// Unpins the page of the NIB, whether the queue is at rest or not. The session is ending, so
@@ -343,27 +364,23 @@ impl Queue {
     ///
     /// To be called without any lock of ours.
     pub(crate) fn unpin_all(&self) {
+        self.unpin_leaving();
         Wait::PIN.poll(|| {
             let state = self.state.lock();
 
             state.enabling.is_none() && state.releasing == 0
         });
-        self.unpin(0, u64::MAX);
-    }
 
-    fn unpin(&self, first: u64, last: u64) {
         let mut state = self.state.lock();
         let pin = match &mut state.binding {
-            Some(binding) if binding.is_pinned_in(first, last) => binding.pin.take(),
-            _ => None,
+            Some(binding) => binding.pin.take(),
+            None => None,
         };
-        let Some(pin) = pin else {
-            return;
-        };
-
-        state.releasing += 1;
-        drop(state);
-        drop(pin);
-        self.state.lock().releasing -= 1;
+        if pin.is_some() {
+            state.releasing += 1;
+            drop(state);
+            drop(pin);
+            self.state.lock().releasing -= 1;
+        }
     }
 }

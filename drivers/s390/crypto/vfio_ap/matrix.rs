@@ -14,7 +14,7 @@
 //! 3. `state` of one mediated device: its matrix, its guest and the guest's matrix, its eventfds.
 //! 4. `state` of one queue: its owner, its guest, its interrupt binding, its reset.
 //! 5. Leaves, each for itself: the table of queues, the table of unsettled ones, the worker, a
-//!    session's queues, a mediated device's pinning session.
+//!    session's queues and unpinner, a mediated device's pinning session.
 //!
 //! The hook for a guest's PQAP(AQIC) runs under the guest's `pqap_hook_rwsem`, takes nothing but 4
 //! and 5, and is registered and unregistered with no lock of ours held. VFIO calls `dma_unmap`

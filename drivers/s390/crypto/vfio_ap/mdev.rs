@@ -17,7 +17,11 @@ use crate::{
         },
         mdev,
         sysfs::Attribute,
-        vfio, //
+        vfio,
+        work::{
+            Task,
+            Worker, //
+        }, //
     },
     matrix::{
         Host,
@@ -43,9 +47,11 @@ use kernel::{
     },
     sync::{
         aref::ARef,
+        static_lock_class,
         Arc,
         Mutex, //
     },
+    time::Delta, //
 };
 
 /// The events that a VMM can ask to be told of; their indexes in `VFIO_DEVICE_SET_IRQS`.
@@ -93,18 +99,75 @@ pub(crate) struct Mediated {
 pub(crate) struct Session {
     device: ARef<vfio::Device>,
     kvm: Kvm,
-    /// The queues whose interrupts the guest has asked for, by APQN. A leaf.
+    queues: Arc<SessionQueues>,
+    /// Unpins pages for `dma_unmap`, which is called under locks that unpinning takes. There is one
+    /// for each session, because user space can hold up its own. A leaf.
     #[pin]
-    queues: Mutex<RBTree<u16, Arc<Queue>>>,
+    unpinner: Mutex<Option<Pin<KBox<Worker<Unpinner>>>>>,
+}
+
+/// The queues whose interrupts a guest has asked for.
+#[pin_data]
+struct SessionQueues {
+    /// By APQN. A leaf.
+    #[pin]
+    by_apqn: Mutex<RBTree<u16, Arc<Queue>>>,
+}
+
+impl SessionQueues {
+    /// Calls `f` for each queue, without the lock.
+    fn for_each(&self, mut f: impl FnMut(&Arc<Queue>)) {
+        let mut next = Some(0);
+
+        while let Some(key) = next {
+            let queue = self
+                .by_apqn
+                .lock()
+                .cursor_lower_bound(&key)
+                .map(|cursor| cursor.current().1.clone());
+            let Some(queue) = queue else {
+                return;
+            };
+            f(&queue);
+            next = queue.apqn().to_raw().checked_add(1);
+        }
+    }
+}
+
+/// The task of a session's unpinner.
+struct Unpinner(Arc<SessionQueues>);
+
+impl Task for Unpinner {
+    fn run(&self) -> Option<Delta> {
+        self.0.for_each(|queue| queue.unpin_leaving());
+        None
+    }
 }
 
 impl Session {
     fn new(device: ARef<vfio::Device>, kvm: Kvm) -> Result<Arc<Self>> {
+        let queues = Arc::pin_init(
+            pin_init!(SessionQueues {
+                by_apqn <- new_mutex!(RBTree::new(), "vfio_ap::session.queues"),
+            }),
+            GFP_KERNEL,
+        )?;
+        let unpinner = KBox::pin_init(
+            Worker::new(
+                Unpinner(queues.clone()),
+                c"vfio_ap_unpin",
+                static_lock_class!(),
+                static_lock_class!(),
+            ),
+            GFP_KERNEL,
+        )?;
+
         Arc::pin_init(
             pin_init!(Self {
                 device,
                 kvm,
-                queues <- new_mutex!(RBTree::new(), "vfio_ap::session.queues"),
+                queues,
+                unpinner <- new_mutex!(Some(unpinner), "vfio_ap::session.unpinner"),
             }),
             GFP_KERNEL,
         )
@@ -124,35 +187,33 @@ impl Session {
     pub(crate) fn add_queue(&self, queue: &Arc<Queue>) -> Result {
         let key = queue.apqn().to_raw();
 
-        if let Some(known) = self.queues.lock().get(&key) {
+        if let Some(known) = self.queues.by_apqn.lock().get(&key) {
             if Arc::ptr_eq(known, queue) {
                 return Ok(());
             }
         }
         let node = RBTreeNode::new(key, queue.clone(), GFP_KERNEL)?;
         // A queue of the same number that was unbound has nothing pinned.
-        let old = self.queues.lock().insert(node);
+        let old = self.queues.by_apqn.lock().insert(node);
 
         drop(old);
         Ok(())
     }
 
-    /// Calls `f` for each queue, without the lock.
-    fn for_each_queue(&self, mut f: impl FnMut(&Arc<Queue>)) {
-        let mut next = Some(0);
-
-        while let Some(key) = next {
-            let queue = self
-                .queues
-                .lock()
-                .cursor_lower_bound(&key)
-                .map(|cursor| cursor.current().1.clone());
-            let Some(queue) = queue else {
-                return;
-            };
-            f(&queue);
-            next = queue.apqn().to_raw().checked_add(1);
+    /// Has the pages unpinned that are to leave.
+    pub(crate) fn kick_unpinner(&self) {
+        if let Some(unpinner) = &*self.unpinner.lock() {
+            unpinner.kick(Delta::ZERO);
         }
+    }
+
+    /// Unpins all pages, whatever hardware does. No hook of the guest must be running.
+    fn unpin_all(&self) {
+        let unpinner = self.unpinner.lock().take();
+
+        // Waits for what it is unpinning.
+        drop(unpinner);
+        self.queues.for_each(|queue| queue.unpin_all());
     }
 }
 
@@ -333,8 +394,7 @@ impl Mediated {
         }
         batch.wait(&self.host, Wait::RESET);
 
-        // VFIO's pins end with the session, whatever hardware does.
-        session.for_each_queue(|queue| queue.unpin_all());
+        session.unpin_all();
         let pinning = self.pinning.lock().take();
         drop((ended, pinning));
     }
@@ -391,7 +451,9 @@ impl vfio::Ops for Mediated {
 
     fn dma_unmap(this: &Arc<Self>, first: u64, last: u64) {
         if let Some(session) = this.pinning() {
-            session.for_each_queue(|queue| queue.unmap(&this.host, first, last));
+            session
+                .queues
+                .for_each(|queue| queue.unmap(&this.host, &session, first, last));
         }
     }
 

@@ -14,7 +14,8 @@ use crate::{
             HostSlot,
             QueueDevice, //
         },
-        sysfs::Attribute, //
+        sysfs::Attribute,
+        vfio::PinnedPage, //
     },
     matrix::Host,
     mdev::{
@@ -61,6 +62,8 @@ pub(crate) struct State {
     pub(crate) enabling: Option<u64>,
     /// How many are about to unpin a page.
     pub(crate) releasing: u32,
+    /// The page that the session's unpinner is to unpin; counted in `releasing`.
+    pub(crate) leaving: Option<PinnedPage>,
 }
 
 /// A bound queue.
