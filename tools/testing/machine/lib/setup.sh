@@ -15,7 +15,7 @@
 . "$MACHINE_DIR/versions"
 export LIBCLANG_SERIES
 
-readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests)
+readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest)
 
 # So many results of each step are kept, the most recently used ones.
 readonly KEPT_RESULTS=3

@@ -9,7 +9,7 @@
  * The devices and their properties are the emulator's: see hw/s390x/ap-adapter.c
  * and hw/s390x/ap-queue.c in tools/testing/machine/qemu.
  *
- * Build: $(CC) -static -O2 -Wall -o aphw aphw.c
+ * One file, nothing but C's library; linked statically for the emulated host.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -276,7 +276,7 @@ static void connect_monitor(void)
 	if (!stat(port, &st) && S_ISSOCK(st.st_mode)) {
 		if (strlen(port) >= sizeof(address.sun_path))
 			die(EXIT_PORT, "%s: the name of a socket can't be that long", port);
-		strcpy(address.sun_path, port);
+		memcpy(address.sun_path, port, strlen(port) + 1);
 		monitor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (monitor < 0 ||
 		    connect(monitor, (struct sockaddr *)&address, sizeof(address)))
@@ -674,8 +674,7 @@ static void force_response(const char *path)
 	for (i = 0; functions[i] && strcmp(functions[i], function); i++)
 		;
 	if (!functions[i])
-		die(EXIT_USAGE, "'%s' is not a function: tapq, rapq, zapq, aqic, qact, nqap or dqap",
-		    function);
+		die(EXIT_USAGE, "there is no function '%s'; see --help", function);
 	code = next_argument("the response code");
 	if (!strcmp(code, "none")) {
 		value = "none";
@@ -684,8 +683,7 @@ static void force_response(const char *path)
 			code += 2;
 		if (!*code || strlen(code) > 2 ||
 		    strspn(code, "0123456789abcdefABCDEF") != strlen(code))
-			die(EXIT_USAGE, "'%s' is not a response code: one or two hex digits, or 'none'",
-			    code);
+			die(EXIT_USAGE, "'%s' is neither one or two hex digits nor 'none'", code);
 		value = text("%02lx", strtoul(code, NULL, 16));
 		if (*arguments) {
 			unsigned long count;
@@ -732,8 +730,7 @@ static void command_queue(void)
 		return;
 	}
 	if (!is_delay(verb))
-		die(EXIT_USAGE, "'%s' is neither 'reset-time', 'reply-time', 'irq-time' nor 'response'",
-		    verb);
+		die(EXIT_USAGE, "a queue has no '%s'; see --help", verb);
 	value = milliseconds(next_argument("the time"));
 	no_more_arguments();
 	open_session();
