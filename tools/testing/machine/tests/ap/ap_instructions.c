@@ -655,11 +655,13 @@ static void test_random_instructions(void)
 	struct registers g;
 
 	for (i = 0; i < ARRAY_SIZE(threads); i++) {
-		threads[i] = kthread_run(random_instructions, (void *)i,
-					 KBUILD_MODNAME "/%lu", i);
-		if (!IS_ERR(threads[i]))
-			get_task_struct(threads[i]);
+		threads[i] = kthread_create(random_instructions, (void *)i,
+					    KBUILD_MODNAME "/%lu", i);
 		SAME(IS_ERR(threads[i]), false);
+		if (IS_ERR(threads[i]))
+			continue;
+		get_task_struct(threads[i]);
+		wake_up_process(threads[i]);
 	}
 	/* A thread that is stopped before it has begun never does. */
 	msleep(100);
