@@ -55,3 +55,10 @@ behind_pointers!(
 );
 
 include!(concat!(env!("VFIO_AP_OBJ"), "/bindings_generated.rs"));
+
+// PQAP(QCI) stores 128 bytes. Some bindgens make empty structures with a libclang that is too new
+// for them: then set LIBCLANG_PATH to the directory of an older one, and remove what was made.
+const _: () = assert!(
+    size_of::<ap_config_info>() == 128,
+    "bindgen does not go with this libclang: set LIBCLANG_PATH to an older one's directory"
+);
