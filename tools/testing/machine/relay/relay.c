@@ -120,6 +120,7 @@ finish_with(int status, const char *format, ...)
 	if (raw) {
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
 		raw = false;
+		fputc('\n', stderr);
 	}
 	note_failure(status);
 	fputs("run: ", stderr);
@@ -244,7 +245,7 @@ static size_t send_input(size_t room)
 		n = 0;
 	}
 	if (terminal && memchr(buffer, QUIT_KEY, n))
-		finish_with(128 + SIGINT, "\r\nended by Ctrl-]");
+		finish_with(128 + SIGINT, "ended by Ctrl-]");
 	frame_send(host, FRAME_IN, buffer, n);
 	return n;
 }
