@@ -31,5 +31,6 @@ package_list() {
 # debian_tree OPTION...: mmdebstrap, with what is the same for every tree.
 debian_tree() {
 	in_namespace mmdebstrap --mode=root --components=main \
-		--aptopt='Acquire::Retries "3"' --aptopt='Acquire::Languages "none"' "$@"
+		--aptopt='Acquire::Retries "3"' --aptopt='Acquire::Languages "none"' \
+		--dpkgopt=force-unsafe-io "$@"
 }

@@ -84,15 +84,18 @@ check_host() {
 	done
 	((!${#missing[@]})) ||
 		die "missing here: ${missing[*]}; install Debian's packages util-linux and coreutils"
-	if ! command -v mmdebstrap >/dev/null; then
+	for tool in mmdebstrap mount; do
+		command -v "$tool" >/dev/null || missing+=("$tool")
+	done
+	if ((${#missing[@]})); then
 		[[ $EUID == 0 ]] ||
-			die "mmdebstrap is missing: ask the administrator for 'apt-get install mmdebstrap uidmap'"
+			die "missing here: ${missing[*]}; ask the administrator for 'apt-get install mmdebstrap mount uidmap'"
 		command -v apt-get >/dev/null ||
-			die "mmdebstrap is missing, and this is not Debian: install it"
-		say "installing mmdebstrap"
-		{ apt-get update && apt-get install -y --no-install-recommends mmdebstrap; } \
-			>"$CACHE_DIR/logs/mmdebstrap.log" 2>&1 </dev/null ||
-			explain_failure "installing mmdebstrap" "$CACHE_DIR/logs/mmdebstrap.log"
+			die "missing here: ${missing[*]}; this is not Debian: install them"
+		say "installing ${missing[*]}"
+		{ apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } \
+			>"$CACHE_DIR/logs/host.log" 2>&1 </dev/null ||
+			explain_failure "installing ${missing[*]}" "$CACHE_DIR/logs/host.log"
 	fi
 	if [[ $EUID != 0 ]]; then
 		command -v newuidmap >/dev/null ||
