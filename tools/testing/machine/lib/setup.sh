@@ -18,7 +18,7 @@ export LIBCLANG_SERIES
 readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest)
 
 # So many results of each step are kept, the most recently used ones.
-readonly KEPT_RESULTS=3
+readonly KEPT_RESULTS=2
 
 # Room that a set-up from nothing takes, in MiB.
 readonly SETUP_ROOM=9000
