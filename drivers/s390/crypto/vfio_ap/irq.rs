@@ -43,37 +43,62 @@ use kernel::{
     sync::Arc, //
 };
 
+/// A pinned page, which can be put into a list without having to ask for memory.
+pub(crate) struct Pin {
+    page: PinnedPage,
+    // Whose it is. What is held for hardware does not hold this.
+    session: Arc<Session>,
+    next: Option<KBox<Pin>>,
+}
+
+/// Who unpins a page that is not needed any more. User space can hold that up.
+#[derive(Clone, Copy)]
+pub(crate) enum Unpin {
+    /// This thread, which is one of the guest's own.
+    Here,
+    /// The session's unpinner.
+    Later,
+}
+
 /// What a queue's interrupts hold.
 pub(crate) struct IrqBinding {
     armed: ArmedIrq,
     // Gone if VFIO asked for it before the queue was at rest.
-    pin: Option<PinnedPage>,
+    pin: Option<KBox<Pin>>,
 }
 
 impl IrqBinding {
     fn is_pinned_in(&self, first: u64, last: u64) -> bool {
         self.pin
             .as_ref()
-            .is_some_and(|pin| (first..=last).contains(&pin.iova()))
+            .is_some_and(|pin| (first..=last).contains(&pin.page.iova()))
     }
 }
 
-/// A binding that was taken out of its queue, whose page is about to be unpinned.
-///
-/// As long as there is one, the queue counts it in `releasing`.
+/// A binding that was taken out of its queue, whose page is leaving.
 #[must_use]
-pub(crate) struct Release(Option<IrqBinding>);
+pub(crate) struct Release {
+    armed: Option<ArmedIrq>,
+    session: Option<Arc<Session>>,
+}
 
 impl Release {
-    /// Gives back what the binding held. To be called without any lock of ours.
-    pub(crate) fn finish(self, queue: &Queue, quiesced: Quiesced) {
-        let Some(binding) = self.0 else {
-            return;
-        };
+    const NOTHING: Self = Self {
+        armed: None,
+        session: None,
+    };
 
-        drop(binding.pin);
-        binding.armed.disarm(quiesced);
-        queue.state.lock().releasing -= 1;
+    /// Gives back what the binding held. To be called without any lock of ours.
+    pub(crate) fn finish(self, queue: &Queue, quiesced: Quiesced, unpin: Unpin) {
+        if let Some(session) = self.session {
+            match unpin {
+                Unpin::Here => queue.unpin_leaving(),
+                Unpin::Later => session.kick_unpinner(),
+            }
+        }
+        if let Some(armed) = self.armed {
+            armed.disarm(quiesced);
+        }
     }
 }
 
@@ -82,6 +107,16 @@ fn answer(code: ResponseCode) -> StatusWord {
 }
 
 impl State {
+    /// Puts a page on the list of those that are to be unpinned. Returns whose it is.
+    fn leave(&mut self, mut pin: KBox<Pin>) -> Arc<Session> {
+        let session = pin.session.clone();
+
+        pin.next = self.leaving.take();
+        self.leaving = Some(pin);
+        self.releasing += 1;
+        session
+    }
+
     /// Returns the answer for a guest that must not use the queue now.
     fn refusal(&self, session: &Arc<Session>) -> Option<StatusWord> {
         match &self.guest {
@@ -97,13 +132,15 @@ impl State {
 impl Queue {
     /// Takes the binding out of the queue, to be given back when the lock was released.
     pub(crate) fn take_binding(&self, state: &mut State) -> Release {
-        let binding = state.binding.take();
-
-        if binding.is_some() {
-            state.releasing += 1;
-        }
         state.disabling = None;
-        Release(binding)
+        let Some(binding) = state.binding.take() else {
+            return Release::NOTHING;
+        };
+
+        Release {
+            armed: Some(binding.armed),
+            session: binding.pin.map(|pin| state.leave(pin)),
+        }
     }
 
     /// Enables the queue's interrupts for a guest, and returns its answer.
@@ -164,8 +201,16 @@ impl Queue {
         vcpu: &Vcpu<'_>,
         gisc: Isc,
         nib: Nib,
-    ) -> Result<(PinnedPage, UnarmedIrq)> {
+    ) -> Result<(KBox<Pin>, UnarmedIrq)> {
         let (pin, page) = session.device().pin_page(nib.page())?;
+        let pin = KBox::new(
+            Pin {
+                page: pin,
+                session: session.clone(),
+                next: None,
+            },
+            GFP_KERNEL,
+        )?;
 
         if vcpu.is_protected() {
             page.ensure_shared()?;
@@ -180,7 +225,7 @@ impl Queue {
         &self,
         host: &Host,
         session: &Arc<Session>,
-        pin: PinnedPage,
+        pin: KBox<Pin>,
         irq: UnarmedIrq,
     ) -> StatusWord {
         let mut state = self.state.lock();
@@ -201,18 +246,18 @@ impl Queue {
                     pin: Some(pin),
                 });
                 drop(state);
-                release.finish(self, previous);
+                release.finish(self, previous, Unpin::Here);
             }
             Armed::No(irq, previous) => {
                 let release = match &previous {
                     Some(_) => self.take_binding(&mut state),
-                    None => Release(None),
+                    None => Release::NOTHING,
                 };
 
                 drop(state);
                 drop((pin, irq));
                 if let Some(previous) = previous {
-                    release.finish(self, previous);
+                    release.finish(self, previous, Unpin::Here);
                 }
             }
             Armed::Unknown(armed) => {
@@ -220,7 +265,7 @@ impl Queue {
                 let binding = match state.binding.take() {
                     Some(older) => IrqBinding {
                         armed: armed.merge(older.armed),
-                        pin: older.pin,
+                        ..older
                     },
                     None => IrqBinding { armed, pin: None },
                 };
@@ -258,7 +303,7 @@ impl Queue {
                 let release = self.take_binding(&mut state);
 
                 drop(state);
-                release.finish(self, quiesced);
+                release.finish(self, quiesced, Unpin::Here);
             }
             // Accepted, and not yet in effect.
             IrqDisableStep::Poll => {
@@ -276,7 +321,7 @@ impl Queue {
     /// done.
     ///
     /// To be called without any lock of ours. Returns whether the queue is known to be at rest.
-    pub(crate) fn poll_disabling(&self) -> bool {
+    pub(crate) fn poll_disabling(&self, unpin: Unpin) -> bool {
         let mut state = self.state.lock();
         let Some(mut disabling) = state.disabling.take() else {
             return state.binding.is_none();
@@ -292,7 +337,7 @@ impl Queue {
                 let release = self.take_binding(&mut state);
 
                 drop(state);
-                release.finish(self, quiesced);
+                release.finish(self, quiesced, unpin);
                 true
             }
             IrqDisableStep::Request | IrqDisableStep::Poll | IrqDisableStep::Unexpected => {
@@ -326,7 +371,7 @@ impl Queue {
                 _ => None,
             };
 
-            // Perhaps it is leaving already, and the unpinner late.
+            // Perhaps one is leaving already, and the unpinner late.
             if let Some(pin) = pin {
                 if state.disabling.is_none() {
                     let mut disabling = IrqDisable::new(self.apqn());
@@ -335,28 +380,61 @@ impl Queue {
                     let _ = disabling.requested(ap::aqic_disable(self.apqn()));
                     state.disabling = Some(disabling);
                 }
-                state.leaving = Some(pin);
-                state.releasing += 1;
+                state.leave(pin);
             } else if state.leaving.is_none() {
                 return;
             }
         }
         session.kick_unpinner();
-        Wait::UNMAP.poll(|| self.poll_disabling());
-        Wait::PIN.poll(|| self.state.lock().releasing == 0);
+        Wait::UNMAP.poll(|| self.poll_disabling(Unpin::Later));
+        Wait::PIN.poll(|| !self.is_releasing());
         host.look_after(self.apqn());
     }
 
-    /// Unpins the page that is leaving.
+    /// Unpins the pages that are leaving.
     ///
     /// To be called without any lock of ours, nor of VFIO.
     pub(crate) fn unpin_leaving(&self) {
-        let pin = self.state.lock().leaving.take();
+        loop {
+            let pin = {
+                let mut state = self.state.lock();
+                let mut pin = state.leaving.take();
 
-        if pin.is_some() {
+                state.leaving = pin.as_mut().and_then(|pin| pin.next.take());
+                pin
+            };
+            if pin.is_none() {
+                return;
+            }
             drop(pin);
             self.state.lock().releasing -= 1;
         }
+    }
+
+    /// Tells whether a page is about to be unpinned.
+    pub(crate) fn is_releasing(&self) -> bool {
+        self.state.lock().releasing != 0
+    }
+
+    /// Has the page of the NIB unpinned, whether the queue is at rest or not. The queue is not the
+    /// guest's any more.
+    ///
+    /// To be called without any lock of ours.
+    pub(crate) fn give_up_pin(&self) {
+        let session = {
+            let mut state = self.state.lock();
+            let pin = state
+                .binding
+                .as_mut()
+                .and_then(|binding| binding.pin.take());
+
+            pin.map(|pin| state.leave(pin))
+        };
+
+        if let Some(session) = session {
+            session.kick_unpinner();
+        }
+        Wait::PIN.poll(|| !self.is_releasing());
     }
 
     /// Unpins the page of the NIB, whether the queue is at rest or not. The session is ending, so
@@ -364,23 +442,19 @@ impl Queue {
     ///
     /// To be called without any lock of ours.
     pub(crate) fn unpin_all(&self) {
-        self.unpin_leaving();
-        Wait::PIN.poll(|| {
-            let state = self.state.lock();
+        {
+            let mut state = self.state.lock();
+            let pin = state
+                .binding
+                .as_mut()
+                .and_then(|binding| binding.pin.take());
 
-            state.enabling.is_none() && state.releasing == 0
-        });
-
-        let mut state = self.state.lock();
-        let pin = match &mut state.binding {
-            Some(binding) => binding.pin.take(),
-            None => None,
-        };
-        if pin.is_some() {
-            state.releasing += 1;
-            drop(state);
-            drop(pin);
-            self.state.lock().releasing -= 1;
+            if let Some(pin) = pin {
+                state.leave(pin);
+            }
         }
+        self.unpin_leaving();
+        // Somebody else may have taken one from the list.
+        Wait::PIN.poll(|| !self.is_releasing());
     }
 }

@@ -351,7 +351,7 @@ impl Host {
 
         batch.wait(self, Wait::RESET);
         queue.abandon();
-        queue.unpin_all();
+        queue.give_up_pin();
         if queue.is_held() {
             // What hardware may write stays where it is, until the worker has seen the queue at
             // rest. Without memory for the list it is given up, which is safe as well.

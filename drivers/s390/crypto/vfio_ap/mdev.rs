@@ -193,10 +193,12 @@ impl Session {
             }
         }
         let node = RBTreeNode::new(key, queue.clone(), GFP_KERNEL)?;
-        // A queue of the same number that was unbound has nothing pinned.
         let old = self.queues.by_apqn.lock().insert(node);
 
-        drop(old);
+        // One of the same number that was unbound, which the unpinner does not find any more.
+        if let Some(old) = old {
+            old.to_key_value().1.unpin_leaving();
+        }
         Ok(())
     }
 

@@ -7,15 +7,17 @@
 //! the reset that is going on.
 
 use crate::{
-    irq::IrqBinding,
+    irq::{
+        IrqBinding,
+        Pin, //
+    },
     kapi::{
         ap::{
             self,
             HostSlot,
             QueueDevice, //
         },
-        sysfs::Attribute,
-        vfio::PinnedPage, //
+        sysfs::Attribute, //
     },
     matrix::Host,
     mdev::{
@@ -62,8 +64,8 @@ pub(crate) struct State {
     pub(crate) enabling: Option<u64>,
     /// How many are about to unpin a page.
     pub(crate) releasing: u32,
-    /// The page that the session's unpinner is to unpin; counted in `releasing`.
-    pub(crate) leaving: Option<PinnedPage>,
+    /// The pages that are to be unpinned; counted in `releasing`.
+    pub(crate) leaving: Option<KBox<Pin>>,
 }
 
 /// A bound queue.

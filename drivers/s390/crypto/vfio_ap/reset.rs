@@ -7,6 +7,7 @@
 //! after by a worker ([`Background`]), until it is, however long that takes.
 
 use crate::{
+    irq::Unpin,
     kapi::{
         ap,
         dbf::{
@@ -105,22 +106,24 @@ impl Batch {
         let _ = self.0.push(queue.clone(), GFP_KERNEL);
     }
 
-    /// Waits for all resets. Returns whether hardware performed each of them in time.
+    /// Waits for all resets, and for what they make dispensable to be given back. Returns whether
+    /// hardware performed each of them in time.
     ///
     /// To be called without any lock of ours.
     pub(crate) fn wait(mut self, host: &Host, patience: Wait) -> bool {
         let mut good = true;
 
         patience.poll(|| {
-            self.0.retain(|queue| {
-                let outcome = queue.poll(host);
-
-                good &= !matches!(outcome, Some(outcome) if outcome != ResetOutcome::Completed);
-                outcome.is_none()
+            self.0.retain(|queue| match queue.poll(host, Unpin::Later) {
+                None => true,
+                Some(outcome) => {
+                    good &= outcome == ResetOutcome::Completed;
+                    queue.is_releasing()
+                }
             });
             self.0.is_empty()
         });
-        good && self.0.is_empty()
+        good && !self.0.iter().any(|queue| queue.is_unsettled())
     }
 }
 
@@ -145,8 +148,8 @@ impl Queue {
     /// ended, or nothing if one is going on.
     ///
     /// To be called without any lock of ours.
-    pub(crate) fn poll(self: &Arc<Self>, host: &Host) -> Option<ResetOutcome> {
-        self.poll_disabling();
+    pub(crate) fn poll(self: &Arc<Self>, host: &Host, unpin: Unpin) -> Option<ResetOutcome> {
+        self.poll_disabling(unpin);
 
         let mut state = self.state.lock();
         let Some(report) = self.poll_reset(&mut state) else {
@@ -176,7 +179,7 @@ impl Queue {
             drop(state);
             host.reset_finished(self, &report);
             if let Some(quiesced) = report.into_quiesced() {
-                release.finish(self, quiesced);
+                release.finish(self, quiesced, unpin);
             }
         }
         Some(outcome)
@@ -269,7 +272,7 @@ impl Host {
         let Some(queue) = self.queue(apqn) else {
             return false;
         };
-        queue.poll(self);
+        queue.poll(self, Unpin::Later);
         let unsettled = queue.is_unsettled();
         if unsettled {
             self.unsettled.lock().insert(apqn);
@@ -300,7 +303,7 @@ impl Host {
         let mut orphans = core::mem::take(&mut self.topology.lock().orphans);
 
         orphans.retain(|queue| {
-            queue.poll(self);
+            queue.poll(self, Unpin::Later);
             queue.is_held()
         });
         let unsettled = !orphans.is_empty();
