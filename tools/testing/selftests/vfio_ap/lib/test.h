@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -135,11 +136,15 @@ static inline unsigned int test_read_log(char report[REPORT_SIZE])
 	}
 }
 
+/* The process group of the running test, shared with the harness's process. */
+static pid_t *test_group __maybe_unused;
+
 /* In every FIXTURE_SETUP: what a killed test left behind goes first. */
 static inline void test_begin_(struct __test_metadata *_metadata)
 {
 	char report[REPORT_SIZE];
 
+	*test_group = getpgrp();
 	mdev_remove_all();
 	queues_restore();
 	test_read_log(report);
@@ -158,6 +163,7 @@ static inline void test_end_(struct __test_metadata *_metadata)
 
 	mdev_remove_all();
 	queues_restore();
+	*test_group = 0;
 	test_read_log(report);
 	EXPECT_STREQ("", report)
 		TH_LOG("the kernel reported something");
@@ -207,6 +213,8 @@ static inline void test_cleanup(void)
 
 static inline void test_signal(int signal)
 {
+	if (getpid() == test_main_pid && *test_group && *test_group != getpgrp())
+		kill(-*test_group, SIGKILL);
 	test_cleanup();
 	_exit(128 + signal);
 }
@@ -229,6 +237,10 @@ static inline int test_main(int argc, char **argv)
 	test_log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (test_log_fd >= 0)
 		lseek(test_log_fd, 0, SEEK_END);
+	test_group = mmap(NULL, sizeof(*test_group), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (test_group == MAP_FAILED)
+		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
 	test_main_pid = getpid();
 	atexit(test_cleanup);
 	signal(SIGINT, test_signal);
