@@ -372,7 +372,7 @@ impl Host {
         if let Some(owner) = topology.owner(apqn).filter(|_| may_print()) {
             dev_warn!(
                 owner.device(),
-                "queue {:02x}.{:04x} cannot be given to a host driver: unassign it from this mdev first\n",
+                "queue {:02x}.{:04x} cannot be a host driver's: unassign it from this mdev first\n",
                 apid,
                 apqi
             );
