@@ -347,13 +347,13 @@ impl Queue {
         }
     }
 
-    /// Unpins the page of the NIB if its address is from `first` to `last`, and disables the queue's
-    /// interrupts.
+    /// Unpins the page of the NIB if its address is from `first` to `last`, and disables the
+    /// queue's interrupts.
     ///
-    /// To be called without any lock of ours. VFIO holds some of its own, those that unpinning takes
-    /// among them: so the session's unpinner does that, and it is waited for, though not for ever.
-    /// Neither is the queue: if it is not at rest by then, the page is not in use by VFIO any more,
-    /// but held on.
+    /// To be called without any lock of ours. VFIO holds some of its own, those that unpinning
+    /// takes among them: so the session's unpinner does that, and it is waited for, though not for
+    /// ever. Neither is the queue: if it is not at rest by then, the page is not in use by VFIO any
+    /// more, but held on.
     pub(crate) fn unmap(&self, host: &Host, session: &Session, first: u64, last: u64) {
         let range = first..=last;
 
