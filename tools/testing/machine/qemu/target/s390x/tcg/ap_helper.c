@@ -120,6 +120,9 @@ static APQueue *ap_find_queue(const APView *view, uint64_t gr0)
 /* Privileged-operation exceptions came before that, see insn-data.h.inc. */
 static void ap_check_intercept(CPUS390XState *env, uintptr_t ra)
 {
+    if (!s390_has_feat(S390_FEAT_AP)) {
+        tcg_s390_program_interrupt(env, PGM_OPERATION, ra);
+    }
     if (s390_sie_active(env) && !s390_sie_ap_interpreted(env)) {
         s390_sie_intercept_insn(env, ra);
     }

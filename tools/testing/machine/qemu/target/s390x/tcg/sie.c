@@ -251,6 +251,7 @@ void s390_sie_flush_others(CPUS390XState *env)
 {
     CPUState *other, *self = env_cpu(env);
 
+    /* What changed is stored first; pairs with the barrier at SIE's entry. */
     smp_mb();
     CPU_FOREACH(other) {
         if (other != self && qatomic_read(&cpu_env(other)->sie.active)) {
@@ -629,6 +630,7 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     env->todpr = ldl_be_p(block + SIE_TODPR);
 
     qatomic_set(&sie->active, true);
+    /* Active before it reads a table; pairs with s390_sie_flush_others(). */
     smp_mb();
     tlb_flush(cs);
     cs->exception_index = -1;
