@@ -106,7 +106,7 @@ ap_arguments() {
 	AP_ARGUMENTS=()
 	case $AP_SPEC in
 	none)
-		AP_CPU=max,ap=off
+		AP_CPU=max,ap=off,apqci=off,apft=off,apqi=off
 		return
 		;;
 	empty)
