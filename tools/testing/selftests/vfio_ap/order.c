@@ -110,7 +110,7 @@ static void close_part(struct guest *guest, enum part part)
 }
 
 /* All orders of the four that belong to VFIO and the guest, VCPU and VM at once. */
-TEST_F_TIMEOUT(order, every_order_of_closing, 60)
+TEST_F_TIMEOUT(order, every_order_of_closing, 120)
 {
 	static const enum part parts[] = { DEVICE, GROUP, CONTAINER, VM };
 	struct guest *guest = &self->guest;
@@ -240,11 +240,19 @@ TEST_F(order, killed)
 	guest_down(guest);
 }
 
+static bool queue_vanished(void *data)
+{
+	struct guest *guest = data;
+	struct ap_result result;
+
+	return !ap_tapq(&guest->vmm, guest->apqn, &result) &&
+	       result.rc == AP_RC_NOT_AVAILABLE;
+}
+
 /* The mediated device is removed while it is open: that waits for the close. */
 TEST_F(order, mdev_removed_while_open)
 {
 	struct guest *guest = &self->guest;
-	struct ap_result result;
 	char path[128], text[64];
 	int status;
 	pid_t pid;
@@ -261,12 +269,9 @@ TEST_F(order, mdev_removed_while_open)
 		guest_down(&copy);
 		_exit(mdev_remove(copy.uuid) ? 1 : 0);
 	}
-	sleep_ms(300);
+	/* The guest is asked to let go: its queues vanish, the removal waits. */
+	EXPECT_TRUE(wait_until(queue_vanished, guest, 10000));
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
-	/* The guest has been asked to let go: its queues are gone. */
-	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
-		  guest->vmm.error);
-	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
 	guest_down(guest);
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
