@@ -136,7 +136,15 @@ int guest_up(struct guest *guest, const struct guest_config *config)
 		return fail(guest, -EIO, "reset of queue %02x.%04x: pgm %u rc %02x",
 			    APID(guest->apqn), APQI(guest->apqn), result.pgm,
 			    result.rc);
+
+	ret = ap_pqap(&guest->vmm, AP_FC_TAPQ | AP_TAPQ_T | guest->apqn, 0, 0,
+		      &result);
+	if (ret)
+		return fail(guest, ret, "%s", guest->vmm.error);
 	guest->mode = ap_mode_of(&result);
+	if (guest->mode == AP_MODE_UNKNOWN)
+		return fail(guest, -EIO, "TAPQ tells no mode of queue %02x.%04x: GR2 %#lx",
+			    APID(guest->apqn), APQI(guest->apqn), result.gr2);
 	return 0;
 }
 
