@@ -172,8 +172,8 @@ impl AsRef<device::Device> for QueueDevice<'_> {
 #[repr(transparent)]
 pub(crate) struct DeviceId(bindings::ap_device_id);
 
-/// The entry that ends a table of types.
 impl DeviceId {
+    /// The entry that ends a table of types.
     const END: Self = Self(pin_init::zeroed());
 
     const fn queue_type(device_type: u32) -> Self {
