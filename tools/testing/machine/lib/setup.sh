@@ -18,7 +18,9 @@ export LIBCLANG_SERIES
 readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest)
 
 # So many results of each step are kept, the most recently used ones.
-readonly KEPT_RESULTS=2
+readonly KEPT_RESULTS=${VFIO_AP_KEPT_RESULTS:-2}
+[[ $KEPT_RESULTS =~ ^[1-9][0-9]{0,2}$ ]] ||
+	die "VFIO_AP_KEPT_RESULTS '$KEPT_RESULTS': expected a number from 1 to 999"
 
 # Room that a set-up from nothing takes, in MiB.
 readonly SETUP_ROOM=9000

@@ -21,7 +21,7 @@ tree_make() {
 	# The hooks run with the tree as $1.
 	# shellcheck disable=SC2016
 	debian_tree --variant=minbase \
-		--include="$(package_list "$MACHINE_DIR/tree/packages"),libclang-$LIBCLANG_SERIES-dev,$LINUX_PACKAGE" \
+		--include="$(package_list "$MACHINE_DIR/tree/packages"),libclang-$LIBCLANG_SERIES-dev,clang-$LIBCLANG_SERIES,$LINUX_PACKAGE" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--setup-hook='mkdir -p "$1/etc/apt/preferences.d" && cp '"'$preferences'"' "$1/etc/apt/preferences.d/backports"' \
