@@ -36,6 +36,7 @@ static struct APHw {
     Object *bridge;
     uint32_t max_apid;
     uint32_t max_domain;
+    bool extended;
     APAdapter *adapter[AP_MAX_ADAPTERS];
     APDomain *domain[AP_MAX_DOMAINS];
     uint64_t apm[AP_MASK_WORDS];
@@ -48,16 +49,24 @@ static struct APHw {
 } ap_hw = {
     .max_apid = AP_MAX_ADAPTERS - 1,
     .max_domain = AP_MAX_DOMAINS - 1,
+    .extended = true,
 };
 
 unsigned int ap_hw_max_apid(void)
 {
-    return ap_hw.max_apid;
+    return ap_hw.extended ? ap_hw.max_apid :
+           MIN(ap_hw.max_apid, AP_MAX_APID_BASE);
 }
 
 unsigned int ap_hw_max_domain(void)
 {
-    return ap_hw.max_domain;
+    return ap_hw.extended ? ap_hw.max_domain :
+           MIN(ap_hw.max_domain, AP_MAX_DOMAIN_BASE);
+}
+
+bool ap_hw_extended(void)
+{
+    return ap_hw.extended;
 }
 
 APQueue *ap_hw_queue(unsigned int apid, unsigned int apqi)
@@ -147,9 +156,9 @@ bool ap_hw_add_adapter(APAdapter *adapter, Error **errp)
     unsigned int i;
     char name[16];
 
-    if (adapter->apid > ap_hw.max_apid) {
+    if (adapter->apid > ap_hw_max_apid()) {
         error_setg(errp, "Adapter %u is out of range: this machine's adapters "
-                   "are 0 to %u", adapter->apid, ap_hw.max_apid);
+                   "are 0 to %u", adapter->apid, ap_hw_max_apid());
         return false;
     }
     if (ap_hw.adapter[adapter->apid]) {
@@ -207,9 +216,9 @@ bool ap_hw_add_domain(APDomain *domain, Error **errp)
 {
     char name[16];
 
-    if (domain->domain > ap_hw.max_domain) {
+    if (domain->domain > ap_hw_max_domain()) {
         error_setg(errp, "Domain %u is out of range: this machine's domains "
-                   "are 0 to %u", domain->domain, ap_hw.max_domain);
+                   "are 0 to %u", domain->domain, ap_hw_max_domain());
         return false;
     }
     if (ap_hw.domain[domain->domain]) {
@@ -511,6 +520,20 @@ static void ap_hw_set_max(Object *obj, Visitor *v, const char *name,
     *(uint32_t *)opaque = value;
 }
 
+static bool ap_hw_get_extended(Object *obj, Error **errp)
+{
+    return ap_hw.extended;
+}
+
+static void ap_hw_set_extended(Object *obj, bool value, Error **errp)
+{
+    if (DEVICE(obj)->realized) {
+        error_setg(errp, "apxa cannot be changed on a running machine");
+        return;
+    }
+    ap_hw.extended = value;
+}
+
 void ap_hw_bridge_class_init(ObjectClass *oc)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
@@ -526,4 +549,8 @@ void ap_hw_bridge_class_init(ObjectClass *oc)
                               ap_hw_set_max, NULL, &ap_hw.max_domain);
     object_class_property_set_description(oc, "max-domain-id",
         "Highest domain that the machine could have, 0 to 255");
+    object_class_property_add_bool(oc, "apxa", ap_hw_get_extended,
+                                   ap_hw_set_extended);
+    object_class_property_set_description(oc, "apxa",
+        "Extended addressing: more than 64 adapters and 16 domains");
 }

@@ -25,6 +25,9 @@
 #define AP_MAX_ADAPTERS 256
 #define AP_MAX_DOMAINS 256
 #define AP_MASK_WORDS 4
+/* Without extended addressing an APQN has 6 and 4 bits that count. */
+#define AP_MAX_APID_BASE 63
+#define AP_MAX_DOMAIN_BASE 15
 /* Four bits of TAPQ's answer, in units of 4 KiB. */
 #define AP_MAX_MESSAGE (15 * 4096)
 
@@ -195,6 +198,8 @@ void ap_hw_bridge_class_init(ObjectClass *oc);
 /* Highest APID and domain that the machine could have (NA and ND of QCI). */
 unsigned int ap_hw_max_apid(void);
 unsigned int ap_hw_max_domain(void);
+/* Has the machine extended addressing (APXA)? */
+bool ap_hw_extended(void);
 
 bool ap_hw_add_adapter(APAdapter *adapter, Error **errp);
 void ap_hw_remove_adapter(APAdapter *adapter);

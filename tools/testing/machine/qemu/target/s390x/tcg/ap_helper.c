@@ -9,6 +9,9 @@
  * In a guest (SIE) the instructions act on the queues that the guest's AP
  * control block has and the host has, too; AQIC always ends interpretation,
  * and so do all of them unless the host has asked for their interpretation.
+ *
+ * Exceptions are recognized in this order: privileged operation, operation,
+ * specification, access. An interception takes the operation exception's place.
  */
 
 #include "qemu/osdep.h"
@@ -29,6 +32,8 @@
 #define PQAP_T 0x00800000ull        /* TAPQ: tell the facilities */
 #define PQAP_F 0x00400000ull        /* RAPQ, ZAPQ, QACT: modifier */
 #define PQAP_RESERVED 0x007f0000ull
+/* GR2 of TAPQ, with the T bit: extended addressing */
+#define TAPQ_APXA (1ull << 57)
 /* GR0 of NQAP: last part, and special command */
 #define NQAP_LAST 0x40000000ull
 #define NQAP_SPECIAL 0x00400000ull
@@ -64,6 +69,7 @@ typedef struct APView {
     uint64_t adm[AP_MASK_WORDS];
     unsigned int max_apid;
     unsigned int max_domain;
+    bool extended;              /* extended addressing (APXA) */
 } APView;
 
 /*
@@ -75,6 +81,21 @@ static bool ap_guest_extended(CPUS390XState *env)
     return (ldl_be_p(env->sie.block + SIE_CRYCBD) & 3) == 3;
 }
 
+/*
+ * Has the program that executes the instruction this facility? In a guest it
+ * needs the machine's and the guest's facility list: the CPU model's features
+ * apqci, apft and apqi are bits of that list and nothing else (Linux,
+ * Documentation/arch/s390/vfio-ap.rst; kvm_s390_vcpu_setup()), and for the
+ * function that KVM has to interpret, it is the guest's list that decides on
+ * specification exceptions (handle_pqap() in arch/s390/kvm/priv.c).
+ */
+static bool ap_has_facility(CPUS390XState *env, S390Feat feat)
+{
+    return s390_has_feat(feat) &&
+           (!s390_sie_active(env) ||
+            s390_sie_has_facility(env, s390_feat_def(feat)->bit));
+}
+
 static void ap_get_view(CPUS390XState *env, APView *view)
 {
     uint64_t apm[AP_MASK_WORDS], aqm[AP_MASK_WORDS], adm[AP_MASK_WORDS];
@@ -83,6 +104,7 @@ static void ap_get_view(CPUS390XState *env, APView *view)
     ap_hw_masks(view->apm, view->aqm, view->adm);
     view->max_apid = ap_hw_max_apid();
     view->max_domain = ap_hw_max_domain();
+    view->extended = ap_hw_extended();
     if (s390_sie_active(env)) {
         s390_sie_ap_masks(env, apm, aqm, adm);
         for (i = 0; i < AP_MASK_WORDS; i++) {
@@ -91,8 +113,8 @@ static void ap_get_view(CPUS390XState *env, APView *view)
             view->adm[i] &= adm[i];
         }
         if (!ap_guest_extended(env)) {
-            view->max_apid = MIN(view->max_apid, 63);
-            view->max_domain = MIN(view->max_domain, 15);
+            view->extended = false;
+            view->max_domain = MIN(view->max_domain, AP_MAX_DOMAIN_BASE);
         }
     }
 }
@@ -130,8 +152,8 @@ static void ap_check_intercept(CPUS390XState *env, uintptr_t ra)
 
 static void ap_check_apqn(CPUS390XState *env, const APView *view, uintptr_t ra)
 {
-    if (ap_apid(env->regs[0]) > view->max_apid ||
-        ap_apqi(env->regs[0]) > view->max_domain) {
+    if (!view->extended && (ap_apid(env->regs[0]) > AP_MAX_APID_BASE ||
+                            ap_apqi(env->regs[0]) > AP_MAX_DOMAIN_BASE)) {
         tcg_s390_program_interrupt(env, PGM_SPECIFICATION, ra);
     }
 }
@@ -241,12 +263,11 @@ static uint32_t pqap_qci(CPUS390XState *env, const APView *view, uintptr_t ra)
     }
     /* S: special commands, N: APXA, C: QACT, R: reply code 8A */
     info[0] = 0x80 | 0x20 | 0x10;
-    if (view->max_apid > 63 || view->max_domain > 15 ||
-        !s390_sie_active(env) || ap_guest_extended(env)) {
+    if (view->extended) {
         info[0] |= 0x40;
+        info[4] = view->max_apid;
+        info[5] = view->max_domain;
     }
-    info[4] = view->max_apid;
-    info[5] = view->max_domain;
     for (i = 0; i < AP_MASK_WORDS; i++) {
         stq_be_p(info + 0x10 + i * 8, view->apm[i]);
         stq_be_p(info + 0x30 + i * 8, view->aqm[i]);
@@ -272,12 +293,13 @@ static uint32_t pqap_aqic(CPUS390XState *env, APQueue *queue)
 }
 
 /* Specification exceptions that depend on GR0's left part only. */
-static bool pqap_function_valid(uint64_t gr0)
+static bool pqap_function_valid(CPUS390XState *env)
 {
+    uint64_t gr0 = env->regs[0];
     uint8_t function = extract64(gr0, PQAP_FC_SHIFT, 8);
 
     /* The T bit is TAPQ's, but others ignore it where it is installed. */
-    if (gr0 & PQAP_T && !s390_has_feat(S390_FEAT_AP_FACILITIES_TEST)) {
+    if (gr0 & PQAP_T && !ap_has_facility(env, S390_FEAT_AP_FACILITIES_TEST)) {
         return false;
     }
     switch (function) {
@@ -288,12 +310,13 @@ static bool pqap_function_valid(uint64_t gr0)
         return !(gr0 & PQAP_RESERVED & ~PQAP_F);
     case PQAP_AQIC:
         return !(gr0 & PQAP_RESERVED) &&
-               s390_has_feat(S390_FEAT_AP_QUEUE_INTERRUPT_CONTROL);
+               ap_has_facility(env, S390_FEAT_AP_QUEUE_INTERRUPT_CONTROL);
     case PQAP_QCI:
-        return s390_has_feat(S390_FEAT_AP_QUERY_CONFIG_INFO);
+        return ap_has_facility(env, S390_FEAT_AP_QUERY_CONFIG_INFO);
     case PQAP_QACT:
+        /* It is QCI that tells that there is QACT. */
         return !(gr0 & PQAP_RESERVED & ~PQAP_F) &&
-               s390_has_feat(S390_FEAT_AP_QUERY_CONFIG_INFO);
+               ap_has_facility(env, S390_FEAT_AP_QUERY_CONFIG_INFO);
     default:
         /* BAPQ and AAPQ (07, 08) belong to secure execution's binding. */
         return false;
@@ -310,11 +333,12 @@ uint32_t HELPER(pqap)(CPUS390XState *env)
     APView view;
 
     ap_check_intercept(env, ra);
-    if (!pqap_function_valid(gr0)) {
-        tcg_s390_program_interrupt(env, PGM_SPECIFICATION, ra);
-    }
+    /* Whoever gets AQIC checks GR0 as well, see KVM's handle_pqap(). */
     if (function == PQAP_AQIC && s390_sie_active(env)) {
         s390_sie_intercept_insn(env, ra);
+    }
+    if (!pqap_function_valid(env)) {
+        tcg_s390_program_interrupt(env, PGM_SPECIFICATION, ra);
     }
 
     /* Whoever leaves by an exception leaves the lock as well. */
@@ -336,6 +360,10 @@ uint32_t HELPER(pqap)(CPUS390XState *env)
         switch (function) {
         case PQAP_TAPQ:
             status = ap_queue_tapq(queue, gr0 & PQAP_T, &env->regs[2]);
+            if (!view.extended) {
+                env->regs[2] &= ~TAPQ_APXA;
+                env->regs[2] = deposit64(env->regs[2], 16, 8, view.max_domain);
+            }
             break;
         case PQAP_RAPQ:
             status = ap_queue_reset(queue, AP_FUNCTION_RAPQ);

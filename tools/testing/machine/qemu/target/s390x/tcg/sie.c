@@ -1039,19 +1039,36 @@ void s390_sie_intercept_insn(CPUS390XState *env, uintptr_t ra)
     cpu_loop_exit_noexc(cs);
 }
 
+static const uint8_t *sie_facility_list(CPUS390XState *env)
+{
+    uint32_t fac = ldl_be_p(env->sie.block + SIE_FAC) & 0x7ffffff8;
+
+    return fac ? host_ram(fac, 256) : NULL;
+}
+
 /**
  * s390_sie_facilities: the guest's facility list (256 bytes, bit 0 leftmost).
  * Without one STFLE is intercepted, and this does not return.
  */
 const uint8_t *s390_sie_facilities(CPUS390XState *env, uintptr_t ra)
 {
-    uint32_t fac = ldl_be_p(env->sie.block + SIE_FAC) & 0x7ffffff8;
-    const uint8_t *list = fac ? host_ram(fac, 256) : NULL;
+    const uint8_t *list = sie_facility_list(env);
 
     if (!list) {
         s390_sie_intercept_insn(env, ra);
     }
     return list;
+}
+
+/**
+ * s390_sie_has_facility: has the guest's facility list this bit? Without
+ * a list, the host has not restricted the guest.
+ */
+bool s390_sie_has_facility(CPUS390XState *env, unsigned int nr)
+{
+    const uint8_t *list = sie_facility_list(env);
+
+    return !list || list[nr / 8] & (0x80 >> (nr % 8));
 }
 
 /*

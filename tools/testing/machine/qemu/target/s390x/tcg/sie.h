@@ -104,6 +104,8 @@ void s390_sie_sckc(struct CPUArchState *env, uint64_t value);
 
 /* STORE FACILITY LIST EXTENDED: the list that the host gave the guest */
 const uint8_t *s390_sie_facilities(struct CPUArchState *env, uintptr_t ra);
+/* The same list, for instructions that depend on a facility */
+bool s390_sie_has_facility(struct CPUArchState *env, unsigned int nr);
 
 /* AP: whether, and on which queues, the guest's instructions are interpreted */
 bool s390_sie_ap_interpreted(struct CPUArchState *env);
