@@ -41,6 +41,7 @@
 #define AP_FC_QCI		(0x04UL << 24)
 #define AP_FC_QACT		(0x05UL << 24)
 #define AP_TAPQ_T		0x00800000UL
+#define AP_RESET_F		0x00400000UL	/* RAPQ's, ZAPQ's and QACT's */
 
 /* AQIC's control word in GR 1. */
 #define AQIC_IR			0x0000800000000000UL	/* bit 16 */
@@ -51,6 +52,13 @@
 #define PGM_PRIVILEGED		0x02
 #define PGM_ADDRESSING		0x05
 #define PGM_SPECIFICATION	0x06
+
+/* In the first byte that QCI stores. */
+#define AP_QCI_APXA		0x40000000U
+
+/* Without extended addressing, these are the highest numbers. */
+#define AP_BASE_MAX_ADAPTER	63
+#define AP_BASE_MAX_DOMAIN	15
 
 #define INSN_PQAP		0xb2af000000000000UL
 #define INSN_NQAP		0xb2ad004600000000UL	/* GR 4, 6 */

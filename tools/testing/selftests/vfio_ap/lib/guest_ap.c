@@ -126,6 +126,10 @@ int guest_up(struct guest *guest, const struct guest_config *config)
 		return fail(guest, -ENOTSUP, "%s", guest->vfio.error);
 	if (ret)
 		return fail(guest, ret, "%s", guest->vfio.error);
+	guest->mode = adapter_mode(APID(guest->apqn));
+	/* Where KVM passes on what it intercepts, there is no queue to reset. */
+	if (config->vmm.no_ap)
+		return 0;
 	if (config->no_reset)
 		ret = ap_tapq(&guest->vmm, guest->apqn, &result);
 	else
@@ -137,6 +141,8 @@ int guest_up(struct guest *guest, const struct guest_config *config)
 			    APID(guest->apqn), APQI(guest->apqn), result.pgm,
 			    result.rc);
 
+	if (config->vmm.no_apft)
+		return 0;
 	ret = ap_pqap(&guest->vmm, AP_FC_TAPQ | AP_TAPQ_T | guest->apqn, 0, 0,
 		      &result);
 	if (ret)

@@ -24,6 +24,7 @@
 #define PSW_MASK_64BIT		0x0000000180000000UL
 #define PSW_MASK_WAIT		0x0002000000000000UL
 #define PSW_MASK_IO		0x0200000000000000UL
+#define PSW_MASK_PROBLEM	0x0001000000000000UL
 
 #define ICPT_INSTRUCTION	4
 #define SIGNAL_KICK		SIGUSR1
@@ -85,12 +86,25 @@ static int set_cpu_model(struct vmm *vmm, const struct vmm_config *config)
 		       &processor, "CPU_PROCESSOR");
 	if (ret)
 		return ret;
-	facility(processor.fac_list, VMM_FAC_APQCI, !config->no_ap);
-	facility(processor.fac_list, VMM_FAC_APFT, !config->no_ap);
+	facility(processor.fac_list, VMM_FAC_APQCI,
+		 !config->no_ap && !config->no_apqci);
+	facility(processor.fac_list, VMM_FAC_APFT,
+		 !config->no_ap && !config->no_apft);
 	facility(processor.fac_list, VMM_FAC_AQIC,
 		 !config->no_ap && !config->no_aqic);
 	return attr_set(vmm, KVM_S390_VM_CPU_MODEL, KVM_S390_VM_CPU_PROCESSOR,
 			&processor, "CPU_PROCESSOR");
+}
+
+int vmm_set_apie(struct vmm *vmm, bool on)
+{
+	if (on)
+		return attr_set(vmm, KVM_S390_VM_CRYPTO,
+				KVM_S390_VM_CRYPTO_ENABLE_APIE, NULL,
+				"CRYPTO_ENABLE_APIE");
+	return attr_set(vmm, KVM_S390_VM_CRYPTO,
+			KVM_S390_VM_CRYPTO_DISABLE_APIE, NULL,
+			"CRYPTO_DISABLE_APIE");
 }
 
 int vmm_memory(struct vmm *vmm, unsigned int slot, uint64_t gpa, uint64_t size,
@@ -200,9 +214,7 @@ int vmm_create(struct vmm *vmm, const struct vmm_config *config)
 	if (ret)
 		goto destroy;
 	if (!config->no_ap) {
-		ret = attr_set(vmm, KVM_S390_VM_CRYPTO,
-			       KVM_S390_VM_CRYPTO_ENABLE_APIE, NULL,
-			       "CRYPTO_ENABLE_APIE");
+		ret = vmm_set_apie(vmm, true);
 		if (ret)
 			goto destroy;
 	}
@@ -384,11 +396,17 @@ int vmm_join(struct vmm *vmm, unsigned int cpu)
 	return vmm->thread_result[cpu];
 }
 
-static void put_instruction(uint8_t *to, uint64_t insn)
+/* The first byte of an instruction tells its length. */
+static unsigned int instruction_length(uint64_t insn)
 {
 	static const uint8_t lengths[] = { 2, 4, 4, 6 };
-	/* The first byte of an instruction tells its length. */
-	unsigned int length = lengths[insn >> 62];
+
+	return lengths[insn >> 62];
+}
+
+static void put_instruction(uint8_t *to, uint64_t insn)
+{
+	unsigned int length = instruction_length(insn);
 
 	memset(to, 0, 6);
 	memcpy(to, &insn, length);
@@ -420,6 +438,46 @@ int vmm_execute_ex(struct vmm *vmm, unsigned int cpu, uint64_t insn)
 {
 	put_instruction(vmm_mailbox(vmm, cpu)->insn, insn);
 	return operation(vmm, cpu, GUEST_OP_EXECUTE);
+}
+
+int vmm_execute_problem(struct vmm *vmm, unsigned int cpu, uint64_t insn,
+			bool *faulted)
+{
+	struct guest_mailbox *mailbox = vmm_mailbox(vmm, cpu);
+	int ret;
+
+	/* It lasts until the first interruption. */
+	vmm->run[cpu]->psw_mask |= PSW_MASK_PROBLEM;
+	ret = vmm_execute(vmm, cpu, insn);
+	if (ret)
+		return ret;
+	if (!mailbox->pgm || !(mailbox->old_psw[0] & PSW_MASK_PROBLEM))
+		return fail(vmm->error, 0, "CPU %u was not in the problem state",
+			    cpu);
+	*faulted = mailbox->old_psw[1] ==
+		   guest_address(guest_slot) + instruction_length(insn);
+	return 0;
+}
+
+bool vmm_intercepted(struct vmm *vmm, unsigned int cpu, uint16_t opcode)
+{
+	const struct kvm_run *run = vmm->run[cpu];
+
+	return run->exit_reason == KVM_EXIT_S390_SIEIC &&
+	       run->s390_sieic.icptcode == ICPT_INSTRUCTION &&
+	       run->s390_sieic.ipa == opcode;
+}
+
+int vmm_program_interruption(struct vmm *vmm, unsigned int cpu, uint16_t code)
+{
+	struct kvm_s390_irq irq = {
+		.type = KVM_S390_PROGRAM_INT,
+		.u.pgm.code = code,
+	};
+
+	if (ioctl(vmm->vcpu[cpu], KVM_S390_IRQ, &irq))
+		return fail(vmm->error, errno, "KVM_S390_IRQ program %#x", code);
+	return vmm_run(vmm, cpu, 10000);
 }
 
 void vmm_prepare_wait(struct vmm *vmm, unsigned int cpu, uint8_t iscs)

@@ -28,7 +28,9 @@
 
 struct vmm_config {
 	unsigned int cpus;
-	bool no_ap;		/* leave ECA.28 off */
+	bool no_ap;		/* no AP instructions, nor any of the three */
+	bool no_apqci;		/* CPU model without facility 12 */
+	bool no_apft;		/* CPU model without facility 15 */
 	bool no_aqic;		/* CPU model without facility 65 */
 };
 
@@ -96,6 +98,24 @@ void vmm_set_slot(struct vmm *vmm, uint64_t insn);
  */
 int vmm_execute(struct vmm *vmm, unsigned int cpu, uint64_t insn);
 int vmm_execute_ex(struct vmm *vmm, unsigned int cpu, uint64_t insn);
+/*
+ * The same in the problem state. It ends with a privileged-operation exception
+ * in any case: the instruction's, or that of the DIAGNOSE behind it. Whether
+ * it was the instruction's is in @faulted.
+ */
+int vmm_execute_problem(struct vmm *vmm, unsigned int cpu, uint64_t insn,
+			bool *faulted);
+
+/* Let the guest's AP instructions be interpreted, or intercepted. */
+int vmm_set_apie(struct vmm *vmm, bool on);
+
+/*
+ * When vmm_run() or vmm_execute() fails: did the CPU leave SIE for this
+ * instruction, of which @opcode is the first half, for the VMM to care about?
+ */
+bool vmm_intercepted(struct vmm *vmm, unsigned int cpu, uint16_t opcode);
+/* Give the guest a program interruption, and run it until the next operation. */
+int vmm_program_interruption(struct vmm *vmm, unsigned int cpu, uint16_t code);
 
 /*
  * Load an enabled wait PSW for the I/O interruption subclasses @iscs (0x80 is
