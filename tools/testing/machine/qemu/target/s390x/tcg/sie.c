@@ -11,8 +11,9 @@
  * Rules that the rest of the target relies on:
  * - While env->sie.active is set, CPUS390XState holds the guest's registers,
  *   but for the clock comparator and the CPU timer, which stay the host's.
- * - The TLB is flushed at entry and at exit, so its entries are of one side
- *   only, and translation blocks of the two sides differ by FLAG_MASK_SIE.
+ * - Host and guest have MMU indexes of their own, and translation blocks of the
+ *   two sides differ by FLAG_MASK_SIE. The TLB keeps what it has of a guest until
+ *   another one is run (S390SIETLBTag), or until the host invalidates anything.
  * - State is exchanged only where CPUS390XState is complete: in helpers after
  *   cpu_restore_state(), or in the main loop (do_interrupt, exec_interrupt).
  *   A fault inside a helper therefore only records PGM_SIE_HOST_FAULT.
@@ -232,32 +233,62 @@ uint64_t s390_sie_lowcore(CPUS390XState *env, uintptr_t ra)
     return s390_sie_guest_abs(env, env->psa, MMU_DATA_STORE, ra);
 }
 
-static void sie_flush_work(CPUState *cs, run_on_cpu_data unused)
-{
-    if (cpu_env(cs)->sie.active) {
-        tlb_flush(cs);
-    }
-}
+/* Has any CPU run a guest yet? Spares other machines the flushes for guests. */
+static bool sie_used;
 
 /**
- * s390_sie_flush_others: the host invalidated a page of its own; what was
- * derived from it for a guest is cached under the guest's addresses.
- *
- * To be called before a synced flush of all CPUs, which waits for this one. A
- * CPU that enters SIE after the look at its state flushes anyway, and reads the
- * tables later than the invalidation.
+ * s390_sie_host_idxmap: the MMU indexes that have translations by the host's
+ * tables under addresses that are not the host's. To be flushed, too, when the
+ * host invalidates anything, and after that is stored.
  */
-void s390_sie_flush_others(CPUS390XState *env)
+uint16_t s390_sie_host_idxmap(CPUS390XState *env)
 {
-    CPUState *other, *self = env_cpu(env);
-
     /* What changed is stored first; pairs with the barrier at SIE's entry. */
     smp_mb();
+    return !env->sie.active && qatomic_read(&sie_used) ? MMU_SIE_IDXMAP : 0;
+}
+
+static S390SIETLBTag sie_tlb_tag(CPUS390XState *env)
+{
+    const uint64_t cr0_mask = CR0_LOWPROT | CR0_EDAT | CR0_IEP;
+    const S390SIEState *sie = &env->sie;
+
+    return (S390SIETLBTag) {
+        .block = sie->block,
+        .cr0 = env->cregs[0] & cr0_mask,
+        .cr1 = env->cregs[1],
+        .cr7 = env->cregs[7],
+        .cr13 = env->cregs[13],
+        .prefix = env->psa,
+        .mso = sie->mso,
+        .msl = sie->msl,
+        .host_cr0 = sie->host_cregs[0] & cr0_mask,
+        .host_cr1 = sie->host_cregs[1],
+        .host_prefix = sie->host_psa,
+    };
+}
+
+/*
+ * A guest is entered. If its state description was run on another CPU meanwhile,
+ * a PURGE TLB there was not heard here.
+ */
+static void sie_tlb_enter(CPUS390XState *env)
+{
+    const S390SIETLBTag tag = sie_tlb_tag(env);
+    S390SIETLBTag *mine = &env->sie.tlb_tag;
+    CPUState *other;
+
+    if (!memcmp(mine, &tag, sizeof(tag))) {
+        return;
+    }
     CPU_FOREACH(other) {
-        if (other != self && qatomic_read(&cpu_env(other)->sie.active)) {
-            async_run_on_cpu(other, sie_flush_work, RUN_ON_CPU_NULL);
+        uint8_t **block = &cpu_env(other)->sie.tlb_tag.block;
+
+        if (other != env_cpu(env) && qatomic_read(block) == tag.block) {
+            qatomic_set(block, NULL);
         }
     }
+    tlb_flush_by_mmuidx(env_cpu(env), MMU_SIE_IDXMAP);
 }
 
 /*
@@ -385,6 +416,7 @@ static void sie_leave(CPUS390XState *env, int advance)
     stq_be_p(block + SIE_PP, env->pp);
 
     timer_del(env->sie_timer);
+    sie->tlb_tag = sie_tlb_tag(env);
     qatomic_set(&sie->active, false);
     sie->pending_icpt = 0;
     env->ex_value = 0;
@@ -398,7 +430,6 @@ static void sie_leave(CPUS390XState *env, int advance)
     env->todpr = sie->host_todpr;
     s390_cpu_set_psw(env, sie->host_psw.mask, sie->host_psw.addr + advance);
     sie_per_changed(env, per);
-    tlb_flush(env_cpu(env));
 }
 
 static void sie_intercept(CPUS390XState *env, uint8_t code)
@@ -630,9 +661,12 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     env->todpr = ldl_be_p(block + SIE_TODPR);
 
     qatomic_set(&sie->active, true);
-    /* Active before it reads a table; pairs with s390_sie_flush_others(). */
+    if (!qatomic_read(&sie_used)) {
+        qatomic_set(&sie_used, true);
+    }
+    /* Used before it reads a table; pairs with s390_sie_host_idxmap(). */
     smp_mb();
-    tlb_flush(cs);
+    sie_tlb_enter(env);
     cs->exception_index = -1;
     s390_cpu_set_psw(env, ldq_be_p(block + SIE_GPSW_MASK),
                      ldq_be_p(block + SIE_GPSW_ADDR));

@@ -32,6 +32,25 @@ struct CPUArchState;
 #define SIE_REQUEST_MASK        0x07
 
 /**
+ * S390SIETLBTag: all that a guest's address translation depends on besides the
+ * tables in storage. While it stays the same, and the state description is run
+ * on no other CPU, translations are kept from one SIE to the next.
+ */
+typedef struct S390SIETLBTag {
+    uint8_t *block;             /* the only field that other CPUs change */
+    uint64_t cr0;
+    uint64_t cr1;
+    uint64_t cr7;
+    uint64_t cr13;
+    uint64_t prefix;
+    uint64_t mso;
+    uint64_t msl;
+    uint64_t host_cr0;
+    uint64_t host_cr1;
+    uint64_t host_prefix;
+} S390SIETLBTag;
+
+/**
  * S390SIEState: what a CPU that interprets a guest keeps besides the guest's
  * registers, which are in CPUS390XState itself while @active is set.
  *
@@ -69,6 +88,9 @@ typedef struct S390SIEState {
     uint64_t mso;
     uint64_t msl;
 
+    /* whose translations the TLB has, if any: block is NULL if it has none */
+    S390SIETLBTag tlb_tag;
+
     /* the host fault behind PGM_SIE_HOST_FAULT */
     int fault_code;
     uint64_t fault_tec;
@@ -82,7 +104,7 @@ int s390_sie_host_translate(struct CPUArchState *env, uint64_t gaddr, int rw,
 uint64_t s390_sie_guest_abs(struct CPUArchState *env, uint64_t gaddr, int rw,
                             uintptr_t ra);
 uint64_t s390_sie_lowcore(struct CPUArchState *env, uintptr_t ra);
-void s390_sie_flush_others(struct CPUArchState *env);
+uint16_t s390_sie_host_idxmap(struct CPUArchState *env);
 
 /* Interruptions */
 int s390_sie_interruption(CPUState *cs);
