@@ -9,6 +9,8 @@
  * The emulator inherits one end of a socket as file descriptor 3, and is
  * expected to have the port FRAME_PORT connected to it. A line of text on
  * standard error tells of every failure that is not the command's own.
+ *
+ * It is used a second time in the emulated host, for the guests there.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -36,7 +38,7 @@
 
 static int boot_seconds = 120, watchdog_seconds = 60, timeout_seconds;
 static bool terminal, no_input;
-static const char *emulator_log, *failure_file;
+static const char *name = "run", *emulator_log, *failure_file;
 
 static pid_t emulator;
 static int host = -1;
@@ -123,7 +125,7 @@ finish_with(int status, const char *format, ...)
 		fputc('\n', stderr);
 	}
 	note_failure(status);
-	fputs("run: ", stderr);
+	fprintf(stderr, "%s: ", name);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
@@ -153,7 +155,7 @@ static void __attribute__((noreturn)) finish_without_emulator(void)
 		finish_with(STATUS_MACHINE, "the emulator failed (status %d)",
 			    WEXITSTATUS(how));
 	finish_with(STATUS_MACHINE,
-		    "the emulated host went down before the command had ended");
+		    "the machine went down before the command had ended");
 }
 
 static void start_emulator(char **argv)
@@ -291,12 +293,12 @@ static void __attribute__((noreturn)) relay(const sigset_t *open_mask)
 				finish_without_emulator();
 			if (!up && now_ms() - started > boot_seconds * 1000LL)
 				finish_with(STATUS_MACHINE,
-					    "the emulated host was not up within %d s",
+					    "the machine was not up within %d s",
 					    boot_seconds);
 			if (up && watchdog_seconds &&
 			    now_ms() - heard > watchdog_seconds * 1000LL)
 				finish_with(STATUS_MACHINE,
-					    "the emulated host hangs: no sign of life for %d s",
+					    "the machine hangs: no sign of life for %d s",
 					    watchdog_seconds);
 			continue;
 		}
@@ -336,7 +338,7 @@ static int seconds(const char *text)
 	long value = strtol(text, &end, 10);
 
 	if (*end || end == text || value < 0 || value > 1000000) {
-		fprintf(stderr, "run: '%s' is not a number of seconds\n", text);
+		fprintf(stderr, "%s: '%s' is not a number of seconds\n", name, text);
 		exit(STATUS_MACHINE);
 	}
 	return value;
@@ -345,6 +347,7 @@ static int seconds(const char *text)
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "name", required_argument, NULL, 'N' },
 		{ "boot-timeout", required_argument, NULL, 'b' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "watchdog", required_argument, NULL, 'w' },
@@ -359,6 +362,9 @@ static void parse(int argc, char **argv)
 	emulator_log = "/dev/null";
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (option) {
+		case 'N':
+			name = optarg;
+			break;
 		case 'b':
 			boot_seconds = seconds(optarg);
 			break;
@@ -385,7 +391,7 @@ static void parse(int argc, char **argv)
 		}
 	}
 	if (optind == argc) {
-		fputs("relay: no emulator to start\n", stderr);
+		fprintf(stderr, "%s: no emulator to start\n", name);
 		exit(STATUS_MACHINE);
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The emulated host's init: prepares the system in as few steps as possible,
+ * The init of the emulated host and of its guests: prepares the system in as few steps as possible,
  * runs one command, passes its standard streams and its exit status on to the
  * relay on the caller's side, and has nothing else to do.
  *
@@ -8,6 +8,7 @@
  *   argv	the command, each argument ended by a zero byte; none: a login shell
  *   env	the environment, each variable ended by a zero byte
  *   load	modules to load before the command, one per line
+ *   hostname	the machine's name (without it: vfio-ap)
  *   terminal	if it exists, the command gets a terminal (rows and columns)
  *   modules	what is found at /lib/modules
  *   share	if it exists, the directory exported as "share" goes to /mnt
@@ -272,7 +273,7 @@ static struct {
 
 static void __attribute__((noreturn)) exec_command(char **argv)
 {
-	static const char not_found[] = "command not found in the emulated host";
+	static const char not_found[] = "command not found in this machine";
 	sigset_t none;
 	int error;
 
@@ -281,12 +282,12 @@ static void __attribute__((noreturn)) exec_command(char **argv)
 	if (argv[0]) {
 		execvp(argv[0], argv);
 		error = errno;
-		fprintf(stderr, "run: %s: %s\n", argv[0],
+		fprintf(stderr, "init: %s: %s\n", argv[0],
 			error == ENOENT ? not_found : strerror(error));
 		_exit(error == ENOENT ? 127 : 126);
 	}
 	execl("/bin/bash", "-bash", NULL);
-	fprintf(stderr, "run: bash: %s\n", strerror(errno));
+	fprintf(stderr, "init: bash: %s\n", strerror(errno));
 	_exit(126);
 }
 
@@ -505,12 +506,12 @@ static void on_child(int signal)
 int main(void)
 {
 	struct sigaction child = { .sa_handler = on_child };
-	char *modules, *module, **argv, **env;
+	char *modules, *module, *hostname, **argv, **env;
 	uint32_t status;
 	sigset_t set;
 
 	if (getpid() != 1) {
-		fprintf(stderr, "init: this is the emulated host's first process\n");
+		fprintf(stderr, "init: this is the first process of a machine\n");
 		return 1;
 	}
 	umask(022);
@@ -523,7 +524,10 @@ int main(void)
 		mount_or_fail(MACHINE "/modules", "/lib/modules", NULL, MS_BIND, NULL);
 	if (!access(MACHINE "/share", F_OK))
 		mount_or_fail("share", "/mnt", "9p", 0, P9_OPTIONS "cache=mmap");
-	sethostname("vfio-ap", 7);
+	hostname = read_file(MACHINE "/hostname", NULL);
+	if (!hostname)
+		hostname = "vfio-ap";
+	sethostname(hostname, strcspn(hostname, "\n"));
 	start_loopback();
 
 	env = read_vector(MACHINE "/env");

@@ -6,7 +6,9 @@ rootfs_needs=(tree userspace)
 
 rootfs_inputs() {
 	echo tools/testing/machine/rootfs
-	echo tools/testing/machine/relay/frame.h
+	echo tools/testing/machine/relay
+	echo tools/testing/machine/lib/common.sh
+	echo tools/testing/machine/lib/boot.sh
 }
 
 rootfs_make() {

@@ -17,4 +17,9 @@ userspace_make() {
 		"$DEBIAN_SUITE" "$OUT" "deb $MIRROR $DEBIAN_SUITE main"
 	in_namespace rm -rf "$OUT"/usr/share/{doc,man,info,locale,lintian} \
 		"$OUT"/var/{cache,lib}/apt
+	# Of QEMU: what is for other machines, or for displays and sound.
+	in_namespace find "$OUT/usr/share/qemu" -type f ! -name 's390-*' -delete
+	in_namespace rm -rf "$OUT"/usr/lib/s390x-linux-gnu/qemu
+	# Nothing is linked here but what rootfs/build links, with shared libraries.
+	in_namespace find "$OUT/usr/lib/s390x-linux-gnu" -name '*.a' -delete
 }
