@@ -44,6 +44,9 @@ pub(crate) static MATRIX: [Attribute<Host>; 1] = [Attribute::read_only(c"feature
 /// Of a queue, `/sys/bus/ap/devices/<APID>.<APQI>`, while it is bound to the driver.
 pub(crate) static QUEUE: [Attribute<Queue>; 1] = [Attribute::read_only(c"status", status)];
 
+/// The attribute of a mediated device that can be polled.
+pub(crate) const GUEST_MATRIX: &CStr = c"guest_matrix";
+
 /// Of a mediated device, `/sys/devices/vfio_ap/matrix/<UUID>`.
 pub(crate) static MEDIATED: [Attribute<Bound>; 10] = [
     Attribute::write_only(c"assign_adapter", |mdev, text| {
@@ -80,7 +83,7 @@ pub(crate) static MEDIATED: [Attribute<Bound>; 10] = [
     Attribute::read_write(c"ap_config", show_ap_config, store_ap_config),
     Attribute::read_only(c"control_domains", control_domains),
     Attribute::read_only(c"matrix", matrix),
-    Attribute::read_only(c"guest_matrix", guest_matrix),
+    Attribute::read_only(GUEST_MATRIX, guest_matrix),
 ];
 
 /// Writes into a page of sysfs. What does not fit is left out, in whole lines.

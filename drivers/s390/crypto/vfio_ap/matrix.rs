@@ -14,7 +14,7 @@
 //! 3. `state` of one mediated device: its matrix, its guest and the guest's matrix, its eventfds.
 //! 4. `state` of one queue: its owner, its guest, its interrupt binding, its reset.
 //! 5. Leaves, each for itself: the table of queues, the table of unsettled ones, the worker, a
-//!    session's queues and unpinner, a mediated device's pinning session.
+//!    session's queues and unpinner, a mediated device's pinning session and announcer.
 //!
 //! The hook for a guest's PQAP(AQIC) runs under the guest's `pqap_hook_rwsem`, takes nothing but 4
 //! and 5, and is registered and unregistered with no lock of ours held. VFIO calls `dma_unmap`
@@ -52,6 +52,8 @@ use crate::{
         Limits,
         Mask256,
         Matrix,
+        OwnerId,
+        OwnerRows,
         OwnershipTable,
         PassableTable, //
     },
@@ -62,6 +64,7 @@ use crate::{
     },
 };
 use kernel::{
+    device::Device,
     new_mutex,
     prelude::*,
     sync::{
@@ -80,6 +83,70 @@ fn rows() -> Result<Rows> {
     KBox::init(pin_init::init_array_from_fn(|_| Mask256::EMPTY), GFP_KERNEL)
 }
 
+fn owner_rows() -> Result<KVBox<OwnerRows>> {
+    KVBox::init(
+        pin_init::init_array_from_fn(|_| pin_init::init_array_from_fn(|_| OwnerId::default())),
+        GFP_KERNEL,
+    )
+}
+
+/// All mediated devices, each found by the number that the table of owners knows it by.
+struct Mdevs {
+    by_id: KVec<Option<Arc<Mediated>>>,
+    /// The numbers that are free. Has room for all there are.
+    free: KVec<OwnerId>,
+}
+
+impl Mdevs {
+    const fn new() -> Self {
+        Self {
+            by_id: KVec::new(),
+            free: KVec::new(),
+        }
+    }
+
+    /// Adds the device that `make` makes with its number.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if there are 65536 devices, and those of `make`. Then there is none more.
+    fn add(
+        &mut self,
+        make: impl FnOnce(OwnerId) -> Result<Arc<Mediated>>,
+    ) -> Result<Arc<Mediated>> {
+        if self.free.is_empty() {
+            let id = u16::try_from(self.by_id.len()).map_err(|_| ENOSPC)?;
+
+            self.free
+                .reserve(self.by_id.len() + 1, GFP_KERNEL)
+                .and_then(|()| self.by_id.push(None, GFP_KERNEL))?;
+            self.free.push(OwnerId(id), GFP_KERNEL)?;
+        }
+        let id = *self.free.last().ok_or(ENOSPC)?;
+        let mdev = make(id)?;
+
+        if let Some(slot) = self.by_id.get_mut(usize::from(id.0)) {
+            *slot = Some(mdev.clone());
+            self.free.pop();
+        }
+        Ok(mdev)
+    }
+
+    /// Removes a device.
+    fn remove(&mut self, id: OwnerId) {
+        let slot = self.by_id.get_mut(usize::from(id.0));
+
+        if slot.and_then(Option::take).is_some() {
+            // Does not ask for memory: there is room. If there were none, the number would be lost.
+            let _ = self.free.push(id, GFP_KERNEL);
+        }
+    }
+
+    fn get(&self, id: OwnerId) -> Option<&Arc<Mediated>> {
+        self.by_id.get(usize::from(id.0))?.as_ref()
+    }
+}
+
 /// What is where: protected by one mutex.
 pub(crate) struct Topology {
     /// The host's configuration, as the AP bus last reported it.
@@ -88,13 +155,12 @@ pub(crate) struct Topology {
     /// what was added is not in it.
     pub(crate) settled: HostConfig,
     /// Which APQNs are assigned to mediated devices.
-    owners: OwnershipTable<Rows>,
+    owners: OwnershipTable<Rows, KVBox<OwnerRows>>,
     /// Which queues are bound to this driver.
     pub(crate) bound: ApqnTable<Rows>,
     /// Which of them may be passed to a guest.
     pub(crate) passable: PassableTable<Rows>,
-    /// All mediated devices.
-    mdevs: KVec<Arc<Mediated>>,
+    mdevs: Mdevs,
     /// Queues that were unbound while hardware might still write for them.
     pub(crate) orphans: KVec<Arc<Queue>>,
 }
@@ -113,22 +179,16 @@ impl Topology {
     }
 
     /// Returns the mediated device that an APQN is assigned to.
-    fn owner(&self, apqn: Apqn) -> Option<Arc<Mediated>> {
-        if !self.owners.is_owned(apqn) {
-            return None;
-        }
-        self.mdevs
-            .iter()
-            .find(|mdev| mdev.matrix().apqns().contains(apqn))
-            .cloned()
+    fn owner(&self, apqn: Apqn) -> Option<&Arc<Mediated>> {
+        self.mdevs.get(self.owners.owner(apqn)?)
     }
 
     /// Filters the matrices of all mediated devices' guests anew.
     fn refilter_all(&mut self, host: &Host, batch: &mut Batch) {
         // The list does not change, but filtering takes the whole of `self`.
-        let mdevs = core::mem::take(&mut self.mdevs);
+        let mdevs = core::mem::replace(&mut self.mdevs, Mdevs::new());
 
-        for mdev in &mdevs {
+        for mdev in mdevs.by_id.iter().flatten() {
             mdev.refilter(host, self, batch);
         }
         self.mdevs = mdevs;
@@ -155,7 +215,7 @@ pub(crate) struct Host {
 }
 
 static RESERVED: Format =
-    Format::new(c"assign: an APQN of %lu adapters x %lu domains is the host's\n");
+    Format::new(c"assign: one of %lu new APQNs is reserved for the host's drivers\n");
 static SHARED: Format = Format::new(c"assign: queue %02lx.%04lx is assigned to another mdev\n");
 static IN_USE: Format = Format::new(c"in use: queue %02lx.%04lx is assigned to an mdev\n");
 
@@ -166,10 +226,10 @@ impl Host {
         let topology = Topology {
             config,
             settled: config,
-            owners: OwnershipTable::new(rows()?),
+            owners: OwnershipTable::new(rows()?, owner_rows()?),
             bound: ApqnTable::new(rows()?),
             passable: PassableTable::new(rows()?),
-            mdevs: KVec::new(),
+            mdevs: Mdevs::new(),
             orphans: KVec::new(),
         };
         let unsettled = ApqnTable::new(rows()?);
@@ -212,8 +272,8 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// `EADDRNOTAVAIL` if an APQN of the new matrix is reserved for the host's default drivers,
-    /// `EADDRINUSE` if an added one is assigned to another device. Then nothing has changed.
+    /// `EADDRNOTAVAIL` if an added APQN is reserved for the host's default drivers, `EADDRINUSE` if
+    /// one is assigned to another device. Then nothing has changed.
     pub(crate) fn change_matrix(
         &self,
         mdev: &Arc<Mediated>,
@@ -234,19 +294,13 @@ impl Host {
 
         if reservations
             .as_ref()
-            .is_some_and(|reservations| reservations.reserved(&new))
+            .is_some_and(|reservations| reservations.reserved(&added))
         {
-            let (adapters, domains) = (new.apm().count(), new.aqm().count());
-
-            self.record(
-                Level::Warning,
-                &RESERVED,
-                [adapters.into(), domains.into(), 0, 0],
-            );
+            self.record(Level::Warning, &RESERVED, [added.count().into(), 0, 0, 0]);
             return Err(eaddrnotavail());
         }
-        if let Err(conflict) = topology.owners.try_claim(&added) {
-            self.report_conflict(&topology, mdev, conflict.apqn);
+        if let Err(conflict) = topology.owners.try_claim(&added, mdev.id()) {
+            self.report_conflict(mdev, conflict.apqn, topology.mdevs.get(conflict.owner));
             return Err(eaddrinuse());
         }
         topology.owners.release(&removed);
@@ -271,11 +325,11 @@ impl Host {
         }
     }
 
-    fn report_conflict(&self, topology: &Topology, mdev: &Mediated, apqn: Apqn) {
+    fn report_conflict(&self, mdev: &Mediated, apqn: Apqn, owner: Option<&Arc<Mediated>>) {
         let (apid, apqi) = (apqn.apid.get(), apqn.apqi.get());
 
         self.record(Level::Warning, &SHARED, [apid.into(), apqi.into(), 0, 0]);
-        if let Some(owner) = topology.owner(apqn).filter(|_| may_print()) {
+        if let Some(owner) = owner.filter(|_| may_print()) {
             dev_warn!(
                 mdev.device(),
                 "queue {:02x}.{:04x} cannot be assigned: mdev {} has it; unassign it there first\n",
@@ -286,10 +340,12 @@ impl Host {
         }
     }
 
-    /// Adds a mediated device to which nothing is assigned.
-    pub(crate) fn add_mdev(&self, mdev: Arc<Mediated>) -> Result {
-        self.topology.lock().mdevs.push(mdev, GFP_KERNEL)?;
-        Ok(())
+    /// Makes a mediated device to which nothing is assigned.
+    pub(crate) fn add_mdev(self: &Arc<Self>, device: &Device) -> Result<Arc<Mediated>> {
+        self.topology
+            .lock()
+            .mdevs
+            .add(|id| Mediated::new(self.clone(), device, id))
     }
 
     /// Removes a mediated device that is not open, and resets all its queues.
@@ -304,7 +360,7 @@ impl Host {
             self.set_owner(apqn, None);
         }
         mdev.refilter(self, &mut topology, &mut batch);
-        topology.mdevs.retain(|other| !Arc::ptr_eq(mdev, other));
+        topology.mdevs.remove(mdev.id());
         drop(topology);
 
         batch.wait(self, Wait::RESET);
@@ -322,7 +378,7 @@ impl Host {
             .store(usize::from(apqn.to_raw()), queue.clone(), GFP_KERNEL)
             .map_err(Error::from)?;
         topology.bound.insert(apqn);
-        queue.set_owner(topology.owner(apqn).as_ref());
+        queue.set_owner(topology.owner(apqn));
         batch.start(self, queue);
         drop(topology);
 
@@ -337,15 +393,16 @@ impl Host {
         let mut topology = self.topology.lock();
         let apqn = queue.apqn();
 
-        topology.passable.forget(apqn);
+        // Passable and no guest's: nobody has used it since its last reset.
+        let clean = topology.passable.forget(apqn) && !queue.has_guest();
         if let Some(mdev) = queue.owner() {
-            mdev.refilter(self, &mut topology, &mut batch);
+            mdev.refilter_adapter(self, &mut topology, apqn.apid, &mut batch);
         }
         topology.bound.remove(apqn);
         self.queues.lock().remove(usize::from(apqn.to_raw()));
         queue.set_owner(None);
-        if !queue.is_unsettled() {
-            batch.start(self, queue);
+        if !clean {
+            batch.start_or_join(self, queue);
         }
         drop(topology);
 
@@ -363,13 +420,14 @@ impl Host {
     /// Tells whether an APQN of adapters and domains is assigned to a mediated device.
     pub(crate) fn in_use(&self, apm: Mask256, aqm: Mask256) -> bool {
         let topology = self.topology.lock();
-        let Some(apqn) = topology.owners.first_owned(&ApqnSet::product(apm, aqm)) else {
+        let first = topology.owners.first_owned(&ApqnSet::product(apm, aqm));
+        let Some((apqn, owner)) = first else {
             return false;
         };
         let (apid, apqi) = (apqn.apid.get(), apqn.apqi.get());
 
         self.record(Level::Warning, &IN_USE, [apid.into(), apqi.into(), 0, 0]);
-        if let Some(owner) = topology.owner(apqn).filter(|_| may_print()) {
+        if let Some(owner) = topology.mdevs.get(owner).filter(|_| may_print()) {
             dev_warn!(
                 owner.device(),
                 "queue {:02x}.{:04x} cannot be a host driver's: unassign it from this mdev first\n",

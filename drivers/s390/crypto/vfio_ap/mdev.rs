@@ -16,6 +16,7 @@ use crate::{
             Kvm, //
         },
         mdev,
+        notify,
         sysfs::Attribute,
         vfio,
         work::{
@@ -28,8 +29,10 @@ use crate::{
         Topology, //
     },
     model::{
+        Apid,
         GuestMatrix,
-        Matrix, //
+        Matrix,
+        OwnerId, //
     },
     queue::Queue,
     reset::{
@@ -72,7 +75,11 @@ impl Event {
 /// What changes of a mediated device: protected by lock 3.
 pub(crate) struct State {
     matrix: Matrix,
+    /// What the guest has, or would have. Changes only with lock 1 held as well; without it, it is
+    /// what the filter makes of `matrix`, or nothing if `withdrawn`.
     guest: GuestMatrix,
+    /// What user space was told last that the guest has.
+    announced: GuestMatrix,
     /// Everything was taken from the guest, because the driver would like the device back.
     withdrawn: bool,
     /// The session of the guest that queues are passed to. Changes only with lock 1 held as well.
@@ -86,12 +93,56 @@ pub(crate) struct State {
 pub(crate) struct Mediated {
     host: Arc<Host>,
     device: ARef<Device>,
+    id: OwnerId,
     /// Lock 3.
     #[pin]
     state: Mutex<State>,
     /// The session whose pages may be pinned: the same, and while it is being closed still. A leaf.
     #[pin]
     pinning: Mutex<Option<Arc<Session>>>,
+    /// Tells user space that the guest's matrix has changed, which takes memory and locks that are
+    /// not ours. A leaf.
+    #[pin]
+    announcer: Mutex<Option<Pin<KBox<Worker<Announcer>>>>>,
+}
+
+/// The task of a mediated device's announcer.
+struct Announcer(Arc<Mediated>);
+
+impl Task for Announcer {
+    fn run(&self) -> Option<Delta> {
+        self.0.announce();
+        None
+    }
+}
+
+/// The running announcer of a mediated device; stopped and waited for when dropped.
+struct Announcing(Arc<Mediated>);
+
+impl Announcing {
+    fn start(mdev: Arc<Mediated>) -> Result<Self> {
+        let announcer = KBox::pin_init(
+            Worker::new(
+                Announcer(mdev.clone()),
+                c"vfio_ap_announce",
+                static_lock_class!(),
+                static_lock_class!(),
+            ),
+            GFP_KERNEL,
+        )?;
+
+        *mdev.announcer.lock() = Some(announcer);
+        Ok(Self(mdev))
+    }
+}
+
+impl Drop for Announcing {
+    fn drop(&mut self) {
+        // Out of the lock, which is taken under those that the task takes.
+        let announcer = self.0.announcer.lock().take();
+
+        drop(announcer);
+    }
 }
 
 /// A guest that has a mediated device open.
@@ -220,10 +271,12 @@ impl Session {
 }
 
 impl Mediated {
-    fn new(host: Arc<Host>, device: &Device) -> Result<Arc<Self>> {
+    /// Makes the device that the host knows by a number.
+    pub(crate) fn new(host: Arc<Host>, device: &Device, id: OwnerId) -> Result<Arc<Self>> {
         let state = State {
             matrix: Matrix::EMPTY,
             guest: GuestMatrix::EMPTY,
+            announced: GuestMatrix::EMPTY,
             withdrawn: false,
             session: None,
             hook: None,
@@ -234,8 +287,10 @@ impl Mediated {
             pin_init!(Self {
                 host,
                 device: device.into(),
+                id,
                 state <- new_mutex!(state, "vfio_ap::mdev.state"),
                 pinning <- new_mutex!(None, "vfio_ap::mdev.pinning"),
+                announcer <- new_mutex!(None, "vfio_ap::mdev.announcer"),
             }),
             GFP_KERNEL,
         )
@@ -244,6 +299,11 @@ impl Mediated {
     /// Returns the host.
     pub(crate) fn host(&self) -> &Arc<Host> {
         &self.host
+    }
+
+    /// Returns the number by which the host knows it.
+    pub(crate) fn id(&self) -> OwnerId {
+        self.id
     }
 
     /// Returns the device, for messages.
@@ -294,18 +354,81 @@ impl Mediated {
         }
     }
 
+    /// Has user space told, soon, if the guest's matrix has changed since the last time.
+    fn announce_soon(&self) {
+        if let Some(announcer) = &*self.announcer.lock() {
+            announcer.kick(Delta::ZERO);
+        }
+    }
+
+    /// Tells user space if the guest's matrix has changed since the last time: who polls
+    /// `guest_matrix`, and who listens to events of the device.
+    fn announce(&self) {
+        let (before, after) = {
+            let mut state = self.state.lock();
+            let after = state.guest;
+
+            (core::mem::replace(&mut state.announced, after), after)
+        };
+
+        if before == after {
+            return;
+        }
+        if (before.apm(), before.aqm()) != (after.apm(), after.aqm()) {
+            notify::attribute_changed(&self.device, attributes::GUEST_MATRIX);
+        }
+        notify::device_changed(
+            &self.device,
+            c"GUEST_MATRIX_CHANGED=1",
+            format_args!(
+                "GUEST_AP_CONFIG={},{},{}",
+                after.apm(),
+                after.aqm(),
+                after.adm()
+            ),
+        );
+    }
+
     /// Filters anew what the guest has, and gives and takes queues accordingly. The ones that are
     /// taken are reset, and join the batch.
     ///
     /// `topology` is lock 1; takes 2 to 4.
     pub(crate) fn refilter(&self, host: &Host, topology: &mut Topology, batch: &mut Batch) {
+        self.change_guest(host, topology, batch, |state, topology| {
+            GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable)
+        });
+    }
+
+    /// Does the same when nothing has changed but whether queues of one adapter are passable. That
+    /// costs as much, however many adapters there are.
+    pub(crate) fn refilter_adapter(
+        &self,
+        host: &Host,
+        topology: &mut Topology,
+        apid: Apid,
+        batch: &mut Batch,
+    ) {
+        self.change_guest(host, topology, batch, |state, topology| {
+            state
+                .guest
+                .refilter(&state.matrix, &topology.settled, &topology.passable, apid)
+        });
+    }
+
+    fn change_guest(
+        &self,
+        host: &Host,
+        topology: &mut Topology,
+        batch: &mut Batch,
+        filter: impl FnOnce(&State, &Topology) -> GuestMatrix,
+    ) {
         // None of this changes but with lock 1 held.
         let (before, after, session) = {
             let state = self.state.lock();
             let after = if state.withdrawn {
                 GuestMatrix::EMPTY
             } else {
-                GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable)
+                filter(&state, topology)
             };
 
             (state.guest, after, state.session.clone())
@@ -330,6 +453,8 @@ impl Mediated {
         }
         // The guest cannot use them any more: what a reset leaves is left for good.
         topology.withdraw(host, &before.apqns_not_in(&after), batch);
+        drop(state);
+        self.announce_soon();
     }
 
     /// Opens the device for a guest.
@@ -390,10 +515,11 @@ impl Mediated {
             guest.clear_masks();
             state.withdrawn = false;
             ended = state.session.take();
-            // Filtered anew as the resets end.
-            let before = core::mem::replace(&mut state.guest, GuestMatrix::EMPTY);
-            topology.withdraw(&self.host, &before.apqns(), &mut batch);
+            // The adapters come back as the resets end.
+            topology.withdraw(&self.host, &state.guest.apqns(), &mut batch);
+            state.guest = GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable);
         }
+        self.announce_soon();
         batch.wait(&self.host, Wait::RESET);
 
         session.unpin_all();
@@ -482,6 +608,7 @@ impl vfio::Ops for Mediated {
 pub(crate) struct Bound {
     mdev: Arc<Mediated>,
     _registration: vfio::Registration<Mediated>,
+    _announcing: Announcing,
 }
 
 impl Bound {
@@ -509,13 +636,12 @@ impl mdev::Driver for Driver {
     }
 
     fn probe(host: &Arc<Host>, device: &Device) -> Result<Arc<Bound>> {
-        let mdev = Mediated::new(host.clone(), device)?;
-
-        host.add_mdev(mdev.clone())?;
-        let bound = vfio::Registration::new(device, mdev.clone()).and_then(|registration| {
+        let mdev = host.add_mdev(device)?;
+        let bound = Announcing::start(mdev.clone()).and_then(|announcing| {
             let bound = Bound {
                 mdev: mdev.clone(),
-                _registration: registration,
+                _registration: vfio::Registration::new(device, mdev.clone())?,
+                _announcing: announcing,
             };
 
             Ok(Arc::new(bound, GFP_KERNEL)?)

@@ -116,6 +116,11 @@ impl Queue {
         drop(old);
     }
 
+    /// Tells whether a guest has it.
+    pub(crate) fn has_guest(&self) -> bool {
+        self.state.lock().guest.is_some()
+    }
+
     /// Gives it to a guest, or takes it from one. A guest that does not have it any more gets
     /// response code 01 for it.
     pub(crate) fn set_guest(&self, guest: Option<&Arc<Session>>) {

@@ -106,6 +106,16 @@ impl Batch {
         let _ = self.0.push(queue.clone(), GFP_KERNEL);
     }
 
+    /// Starts a reset of a queue that no guest has, unless one is going on: nobody has used the
+    /// queue since that began. As with [`start`](Self::start), does not wait.
+    pub(crate) fn start_or_join(&mut self, host: &Host, queue: &Arc<Queue>) {
+        if queue.is_being_reset() {
+            let _ = self.0.push(queue.clone(), GFP_KERNEL);
+        } else {
+            self.start(host, queue);
+        }
+    }
+
     /// Waits for all resets, and for what they make dispensable to be given back. Returns whether
     /// hardware performed each of them in time.
     ///
@@ -219,6 +229,11 @@ impl Queue {
         self.state.lock().binding.is_some()
     }
 
+    /// Tells whether a reset is going on.
+    pub(crate) fn is_being_reset(&self) -> bool {
+        self.state.lock().reset.is_some()
+    }
+
     /// Tells whether something is outstanding that the worker has to look after.
     pub(crate) fn is_unsettled(&self) -> bool {
         let state = self.state.lock();
@@ -243,7 +258,7 @@ impl Host {
         }
         if topology.passable.record(report) {
             if let Some(mdev) = queue.owner() {
-                mdev.refilter(self, &mut topology, &mut batch);
+                mdev.refilter_adapter(self, &mut topology, queue.apqn().apid, &mut batch);
             }
         }
         // What is in the batch, the worker looks after.

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::model::{
     Apqn,
+    ApqnSet,
     AqicControl,
     HostConfig,
     Mask256,
-    Matrix,
     StatusWord, //
 };
 use core::{
@@ -123,19 +123,19 @@ impl Reservations {
         Self(PhantomData)
     }
 
-    /// Tells whether an APQN of a matrix is reserved for the host's default drivers.
-    pub(crate) fn reserved(&self, matrix: &Matrix) -> bool {
-        let (apm, aqm) = (matrix.apm(), matrix.aqm());
-
-        // SAFETY: The caller has to hold the mutex, and `self` proves it. The function reads 256
-        // bits at either pointer, and writes none. A negative value is an error for an APQN out of
-        // range, which no mask of 256 bits has.
-        unsafe {
-            own::ap_apqn_in_matrix_owned_by_def_drv(
-                apm.words().as_ptr().cast_mut().cast(),
-                aqm.words().as_ptr().cast_mut().cast(),
-            ) != 0
-        }
+    /// Tells whether an APQN of a set is reserved for the host's default drivers.
+    pub(crate) fn reserved(&self, set: &ApqnSet) -> bool {
+        set.products().iter().any(|(apm, aqm)| {
+            // SAFETY: The caller has to hold the mutex, and `self` proves it. The function reads
+            // 256 bits at either pointer, and writes none. A negative value is an error for an APQN
+            // out of range, which no mask of 256 bits has.
+            unsafe {
+                own::ap_apqn_in_matrix_owned_by_def_drv(
+                    apm.words().as_ptr().cast_mut().cast(),
+                    aqm.words().as_ptr().cast_mut().cast(),
+                ) != 0
+            }
+        })
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod errno;
 pub(crate) mod eventfd;
 pub(crate) mod kvm;
 pub(crate) mod mdev;
+pub(crate) mod notify;
 pub(crate) mod sysfs;
 pub(crate) mod vfio;
 pub(crate) mod work;

@@ -67,7 +67,8 @@ impl<R: Borrow<AdapterRows>> PassableTable<R> {
         self.passable.contains(apqn)
     }
 
-    fn row(&self, apid: Apid) -> Mask256 {
+    /// Returns the domains of one adapter whose queues may be passed, as a mask of APQIs.
+    pub fn row(&self, apid: Apid) -> Mask256 {
         self.passable.row(apid)
     }
 }
@@ -116,6 +117,29 @@ impl GuestMatrix {
             aqm,
             adm: assigned.adm() & host.adm(),
         }
+    }
+
+    /// Filters anew one adapter only, of which some queue became passable or ceased to be.
+    ///
+    /// `self` has to be what [`GuestMatrix::filter`] made of the same `assigned` and `host`. Then
+    /// the result is what it would make now, at the cost of a few words.
+    #[must_use]
+    pub fn refilter<R: Borrow<AdapterRows>>(
+        &self,
+        assigned: &Matrix,
+        host: &HostConfig,
+        passable: &PassableTable<R>,
+        apid: Apid,
+    ) -> GuestMatrix {
+        let mut guest = *self;
+        let bit = apid.get();
+
+        if (assigned.apm() & host.apm()).test(bit) && guest.aqm.is_subset_of(passable.row(apid)) {
+            guest.apm.set(bit);
+        } else {
+            guest.apm.clear(bit);
+        }
+        guest
     }
 
     /// Returns the mask of adapters.

@@ -147,6 +147,15 @@ impl ApqnSet {
         }
     }
 
+    /// Returns the set as two cross products of adapters and domains, which have no APQN in
+    /// common; one or both may be empty.
+    pub fn products(&self) -> [(Mask256, Mask256); 2] {
+        [
+            (self.apm.and_not(self.less_apm), self.aqm),
+            (self.apm & self.less_apm, self.aqm.and_not(self.less_aqm)),
+        ]
+    }
+
     /// Iterates over the adapters that have APQNs in the set, each with its mask of APQIs.
     pub fn rows(&self) -> impl Iterator<Item = (Apid, Mask256)> + '_ {
         self.apm

@@ -53,6 +53,8 @@ pub use self::{
     },
     ownership::{
         Conflict,
+        OwnerId,
+        OwnerRows,
         OwnershipTable, //
     },
     quiesce::{

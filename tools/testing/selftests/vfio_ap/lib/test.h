@@ -169,8 +169,11 @@ static inline void test_end_(struct __test_metadata *_metadata)
 	queues_restore();
 	*test_group = 0;
 	test_read_log(report);
-	EXPECT_STREQ("", report)
-		TH_LOG("the kernel reported something");
+	/* A message of an assertion before may still be under way. */
+	if (report[0]) {
+		EXPECT_STREQ("", report)
+			TH_LOG("the kernel reported something");
+	}
 }
 
 #define test_end()	test_end_(_metadata)

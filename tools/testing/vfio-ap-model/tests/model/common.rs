@@ -70,6 +70,11 @@ pub(crate) fn rows() -> Box<AdapterRows> {
     Box::new([Mask256::from_words([0x0123_4567_89ab_cdef; 4]); 256])
 }
 
+/// A box of owners with garbage in it.
+pub(crate) fn owner_rows() -> Box<OwnerRows> {
+    Box::new([[OwnerId(0x5a5a); 256]; 256])
+}
+
 pub(crate) fn status(code: u8) -> StatusWord {
     StatusWord::from_raw(u32::from(code) << 16)
 }

@@ -165,6 +165,31 @@ proptest! {
     }
 
     #[test]
+    fn to_filter_one_adapter_is_enough_if_only_its_queues_change(
+        (apids, apqis, domains) in (near_bits(), near_bits(), near_bits()),
+        (host_apids, host_apqis) in (near_bits(), near_bits()),
+        missing in btree_set((60u8..68, 60u8..68), 0..6),
+        changes in prop::collection::vec((any::<bool>(), 60u8..68, 60u8..68), 1..30),
+    ) {
+        let all: Bits = (60..68).collect();
+        let mut table = passable(&(&product(&all, &all) - &missing));
+        let assigned = matrix(&apids, &apqis, &domains);
+        let host = host(&host_apids, &host_apqis, &all);
+        let mut guest = GuestMatrix::filter(&assigned, &host, &table);
+
+        for (add, apid, apqi) in changes {
+            let queue = apqn(apid, apqi);
+            if add {
+                table.record(&report(queue, 0));
+            } else {
+                table.forget(queue);
+            }
+            guest = guest.refilter(&assigned, &host, &table, queue.apid);
+            prop_assert_eq!(guest, GuestMatrix::filter(&assigned, &host, &table));
+        }
+    }
+
+    #[test]
     fn a_change_withdraws_and_adds_exactly_the_difference(
         assigned in (near_bits(), near_bits()),
         hosts in prop::array::uniform2((near_bits(), near_bits())),

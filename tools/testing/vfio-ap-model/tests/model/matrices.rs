@@ -138,6 +138,11 @@ proptest! {
             added.contains(apqn(apid, apqi)),
             expected.contains(&(apid, apqi))
         );
+        let [first, second] = added.products().map(|(apm, aqm)| {
+            product(&apm.iter().collect(), &aqm.iter().collect())
+        });
+        prop_assert!(first.is_disjoint(&second));
+        prop_assert_eq!(&first | &second, expected.clone());
         for (apid, domains) in added.rows() {
             let row: Bits = domains.iter().collect();
             prop_assert!(!row.is_empty());
@@ -151,7 +156,7 @@ proptest! {
     ) {
         // Three devices that change to any matrix, all at once or not at all.
         let none = Bits::new();
-        let mut owned = OwnershipTable::new(rows());
+        let mut owned = OwnershipTable::new(rows(), owner_rows());
         let mut devices = [Matrix::EMPTY; 3];
 
         for (device, apids, apqis) in steps {
@@ -163,8 +168,18 @@ proptest! {
                 .collect();
             let conflict = product(&apids, &apqis).intersection(&others).next().copied();
 
-            let claim = owned.try_claim(&new.apqns_not_in(&old));
+            let owner_of = |devices: &[Matrix; 3], (apid, apqi)| {
+                (0..3u16)
+                    .zip(devices)
+                    .find(|(_, device)| device.apqns().contains(apqn(apid, apqi)))
+                    .map(|(number, _)| OwnerId(1000 + number))
+            };
+            let claim = owned.try_claim(&new.apqns_not_in(&old), OwnerId(1000 + device as u16));
             prop_assert_eq!(claim.err().map(|conflict| pair(conflict.apqn)), conflict);
+            prop_assert_eq!(
+                claim.err().map(|conflict| conflict.owner),
+                conflict.and_then(|conflict| owner_of(&devices, conflict))
+            );
             if claim.is_ok() {
                 owned.release(&old.apqns_not_in(&new));
                 devices[device] = new;
@@ -173,16 +188,18 @@ proptest! {
             let all: Pairs = devices.iter().flat_map(|device| pairs(&device.apqns())).collect();
             for (apid, apqi) in product(&(59..70).collect(), &(59..70).collect()) {
                 prop_assert_eq!(
-                    owned.is_owned(apqn(apid, apqi)),
-                    all.contains(&(apid, apqi))
+                    owned.owner(apqn(apid, apqi)),
+                    owner_of(&devices, (apid, apqi))
                 );
             }
             prop_assert_eq!(
-                owned.first_owned(&everything()).map(pair),
-                all.first().copied()
+                owned.first_owned(&everything()),
+                all.first().map(|&first| {
+                    (apqn(first.0, first.1), owner_of(&devices, first).unwrap())
+                })
             );
             prop_assert_eq!(
-                owned.first_owned(&new.apqns()).map(pair),
+                owned.first_owned(&new.apqns()).map(|(apqn, _)| pair(apqn)),
                 product(&apids, &apqis).intersection(&all).next().copied()
             );
         }
