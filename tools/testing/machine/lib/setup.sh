@@ -7,6 +7,10 @@
 #   NAME_inputs	prints what else it is made from: files, and NAME=VALUE
 #   NAME_make	makes it, in the directory $OUT
 #
+# Steps that a kernel is in come in flavours: NAME@FLAVOUR is the step NAME for
+# another configuration of the kernel (see lib/steps/kernel.sh), and what it is
+# called with in $FLAVOUR. What it needs has the same flavour, if it has any.
+#
 # A result is $CACHE_DIR/results/NAME-KEY, KEY being made from all that it is
 # made from, the step's own file included. It is made elsewhere in the cache
 # and moved there when it is complete, so that whatever has that name is whole.
@@ -16,6 +20,8 @@
 export LIBCLANG_SERIES
 
 readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest)
+# Of these there are flavours.
+readonly FLAVOURED_STEPS=(kernel module)
 
 # So many results of each step are kept, the most recently used ones.
 readonly KEPT_RESULTS=${VFIO_AP_KEPT_RESULTS:-2}
@@ -32,15 +38,43 @@ done
 
 declare -A STEP_KEY=()
 
+# known_step NAME: there is such a step, in such a flavour.
+known_step() {
+	case $1 in
+	*@*)
+		[[ " ${FLAVOURED_STEPS[*]} " == *" ${1%@*} "* && ${1#*@} =~ ^[a-z0-9]+$ &&
+			-f $MACHINE_DIR/kernel/${1#*@}.config ]]
+		;;
+	*) [[ " ${ALL_STEPS[*]} " == *" $1 "* ]] ;;
+	esac
+}
+
+# step_needs NAME: sets NEEDS to what the step needs.
+step_needs() {
+	local need flavour=${1#"${1%@*}"}
+	local -n all=${1%@*}_needs
+	NEEDS=()
+	for need in "${all[@]}"; do
+		[[ " ${FLAVOURED_STEPS[*]} " != *" $need "* ]] || need+=$flavour
+		NEEDS+=("$need")
+	done
+}
+
+# call_step NAME FUNCTION: the step's own inputs or make, in its flavour.
+call_step() {
+	local FLAVOUR=${1#"${1%@*}"}
+	FLAVOUR=${FLAVOUR#@}
+	"${1%@*}_$2"
+}
+
 # step_key NAME: sets STEP_KEY[NAME], and those that it depends on.
 step_key() {
-	local name=$1 need inputs
+	local name=$1 need inputs NEEDS
 	[[ -z ${STEP_KEY[$name]:-} ]] || return 0
-	local -n needs=${name}_needs
 	inputs=$(
 		cd "$REPO_DIR"
-		sha256sum "tools/testing/machine/lib/steps/$name.sh"
-		"${name}_inputs" | while read -r input; do
+		sha256sum "tools/testing/machine/lib/steps/${name%@*}.sh"
+		call_step "$name" inputs | while read -r input; do
 			case $input in
 			*=*) printf '%s\n' "$input" ;;
 			*) [[ -e $input ]] || exit 1; find "$input" -type f ! -name '.*' -print0 | LC_ALL=C sort -z |
@@ -48,7 +82,8 @@ step_key() {
 			esac
 		done
 	) || die "a file that the step '$name' is made from is missing"
-	for need in "${needs[@]}"; do
+	step_needs "$name"
+	for need in "${NEEDS[@]}"; do
 		step_key "$need"
 		inputs+=" ${STEP_KEY[$need]}"
 	done
@@ -148,12 +183,14 @@ make_step() {
 	fresh_key "$1"
 	local key=${STEP_KEY[$1]}
 	local name=$1 title=$2 start=$EPOCHREALTIME log=$CACHE_DIR/logs/$1.log pid status=0
-	local -n about=${name}_about
+	local -n about=${name%@*}_about
 	local elapsed again=
 	OUT=$CACHE_DIR/tmp/$name
 	remove "$OUT"
 	mkdir -p "$OUT" || die "cannot write to $CACHE_DIR: make room there"
-	title="$title $about ..."
+	title="$title $about"
+	[[ $name != *@* ]] || title+=" (${name#*@})"
+	title+=" ..."
 	if [[ -t 2 ]]; then
 		ticker "$title" &
 		TICKER=$!
@@ -165,7 +202,7 @@ make_step() {
 	(
 		set -euo pipefail
 		trap - EXIT INT TERM HUP
-		"${name}_make"
+		call_step "$name" make
 	) >"$log" 2>&1 </dev/null &
 	pid=$!
 	STEP_PID=$pid
@@ -221,18 +258,14 @@ interrupted() {
 # missing_steps NAME...: prints those of the steps, and what they need, that
 # have no result, in the order in which they are to be made.
 missing_steps() {
-	local name need
+	local name NEEDS
 	for name in "$@"; do
 		[[ -z ${seen[$name]:-} ]] || continue
 		seen[$name]=1
 		step_key "$name"
 		[[ ! -d $(result "$name") ]] || continue
-		local -n needs=${name}_needs
-		# A copy: the reference is the same variable further down.
-		local all=("${needs[@]}")
-		for need in "${all[@]}"; do
-			missing_steps "$need"
-		done
+		step_needs "$name"
+		missing_steps "${NEEDS[@]}"
 		missing+=("$name")
 	done
 }
@@ -249,8 +282,10 @@ use() {
 
 # prune: removes results that are neither in use nor among the last ones used.
 prune() {
-	local name old fd
-	for name in "${ALL_STEPS[@]}"; do
+	local name old fd steps
+	# Those that are there, in whatever flavour.
+	mapfile -t steps < <(ls "$CACHE_DIR/results" | sed 's/-[0-9a-f]*$//' | sort -u)
+	for name in "${steps[@]}"; do
 		# shellcheck disable=SC2012
 		ls -td "$CACHE_DIR/results/$name"-*/.used 2>/dev/null | tail -n +$((KEPT_RESULTS + 1)) |
 			while read -r old; do

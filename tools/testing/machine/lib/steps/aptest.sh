@@ -11,9 +11,7 @@ aptest_inputs() {
 aptest_make() {
 	mkdir "$OUT/source" "$OUT/build"
 	cp "$MACHINE_DIR/tests/ap"/{Kbuild,*.c} "$OUT/source/"
-	in_kernel "$OUT/source:/module:ro" "$OUT/build:/build" -- \
-		make -C /linux O=/kernel M=/module MO=/build ARCH=s390 \
-		CROSS_COMPILE=s390x-linux-gnu- modules
+	kernel_module_make "$OUT/source:/module:ro" "$OUT/build:/build" -- modules
 	mv "$OUT/build/ap_instructions.ko" "$OUT/"
 	cp "$MACHINE_DIR/tests/ap/inside" "$OUT/"
 	remove "$OUT/build" "$OUT/source"

@@ -13,9 +13,7 @@ module_inputs() {
 module_make() {
 	copy_module_sources "$OUT/source"
 	mkdir "$OUT/build"
-	in_kernel "$OUT/source:/module:ro" "$OUT/build:/build" -- \
-		make -C /linux O=/kernel M=/module MO=/build ARCH=s390 \
-		CROSS_COMPILE=s390x-linux-gnu- -j"$(nproc)" modules
+	kernel_module_make "$OUT/source:/module:ro" "$OUT/build:/build" -- -j"$(nproc)" modules
 	mv "$OUT/build/drivers/s390/crypto/vfio_ap/vfio_ap.ko" "$OUT/vfio_ap.ko"
 	remove "$OUT/build" "$OUT/source"
 }
