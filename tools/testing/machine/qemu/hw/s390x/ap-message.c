@@ -21,7 +21,7 @@
 #include "qemu/bswap.h"
 #include "qemu/guest-random.h"
 #include "qemu/units.h"
-#include "hw/s390x/ap-hw.h"
+#include "hw/s390x/ap-message.h"
 #include <gmp.h>
 
 /* Reply codes of type-82 replies. */
@@ -41,6 +41,17 @@ typedef struct APBytes {
     const uint8_t *data;
     size_t len;
 } APBytes;
+
+static uint16_t ap_get16(const uint8_t *from)
+{
+    return lduw_be_p(from);
+}
+
+/* ldl_be_p() gives an int, which makes a huge length of half of all numbers. */
+static uint32_t ap_get32(const uint8_t *from)
+{
+    return ldl_be_p(from);
+}
 
 /* Take @len bytes off the front; false, and nothing taken, if there are less */
 static bool ap_take(APBytes *from, size_t len, APBytes *bytes)
@@ -63,7 +74,7 @@ static bool ap_take_block(APBytes *from, APBytes *bytes)
     if (from->len < 2) {
         return false;
     }
-    len = lduw_be_p(from->data);
+    len = ap_get16(from->data);
     if (len < 2 || !ap_take(from, len, bytes)) {
         return false;
     }
@@ -202,6 +213,7 @@ out:
 
 static GByteArray *ap_accelerate(APBytes request)
 {
+    static const uint8_t reserved[] = { 0, 4, 6, 7, 10, 11, 12, 13, 14, 15 };
     uint8_t reply_header[16] = { 0, 0x80 };
     GByteArray *reply;
     APRsaResult result;
@@ -218,15 +230,15 @@ static GByteArray *ap_accelerate(APBytes request)
     if (header.data[1] != 0x50) {
         return ap_error_reply(AP_REPLY_MESSAGE_TYPE);
     }
-    if (lduw_be_p(header.data + 2) != header.len + request.len) {
+    if (ap_get16(header.data + 2) != header.len + request.len) {
         return ap_error_reply(AP_REPLY_INVALID_LENGTH);
     }
-    for (i = 10; i < 16; i++) {
-        if (header.data[i]) {
+    for (i = 0; i < sizeof(reserved); i++) {
+        if (header.data[reserved[i]]) {
             return ap_error_reply(AP_REPLY_RESERVED_FIELD);
         }
     }
-    format = lduw_be_p(header.data + 8);
+    format = ap_get16(header.data + 8);
     crt = format & 0x10;
     /* 1, 2 or 3: up to 1024, 2048 or 4096 bits */
     if ((format & ~0x10) < 1 || (format & ~0x10) > 3) {
@@ -270,8 +282,10 @@ static GByteArray *ap_accelerate(APBytes request)
 
 #define TYPE6_HEADER_LEN 88
 #define TYPE6_OFFSET1 16
+#define TYPE6_OFFSET2 20
 #define TYPE6_AGENT 32
 #define TYPE6_TOCARDLEN1 56
+#define TYPE6_TOCARDLEN2 60
 #define TYPE6_FROMCARDLEN1 72
 #define TYPE6_FROMCARDLEN2 76
 
@@ -304,7 +318,8 @@ typedef struct APType6 {
 static uint8_t ap_type6_parse(APBytes request, const char agent[2],
                               APType6 *type6)
 {
-    APBytes header;
+    APBytes header, all = request, skip;
+    size_t data_len;
 
     if (!ap_take(&request, TYPE6_HEADER_LEN, &header)) {
         return AP_REPLY_INVALID_LENGTH;
@@ -315,13 +330,21 @@ static uint8_t ap_type6_parse(APBytes request, const char agent[2],
     if (memcmp(header.data + TYPE6_AGENT, agent, 2)) {
         return AP_REPLY_MALFORMED;
     }
-    if (ldl_be_p(header.data + TYPE6_OFFSET1) != TYPE6_HEADER_LEN ||
-        !ap_take(&request, ldl_be_p(header.data + TYPE6_TOCARDLEN1),
+    if (ap_get32(header.data + TYPE6_OFFSET1) != TYPE6_HEADER_LEN ||
+        !ap_take(&request, ap_get32(header.data + TYPE6_TOCARDLEN1),
                  &type6->control)) {
         return AP_REPLY_INVALID_LENGTH;
     }
-    type6->max_control = ldl_be_p(header.data + TYPE6_FROMCARDLEN1);
-    type6->max_data = ldl_be_p(header.data + TYPE6_FROMCARDLEN2);
+    /* Behind it, there may be data. */
+    data_len = ap_get32(header.data + TYPE6_TOCARDLEN2);
+    if (data_len && (!ap_take(&all, ap_get32(header.data + TYPE6_OFFSET2),
+                              &skip) ||
+                     skip.len < TYPE6_HEADER_LEN + type6->control.len ||
+                     !ap_take(&all, data_len, &skip))) {
+        return AP_REPLY_INVALID_LENGTH;
+    }
+    type6->max_control = ap_get32(header.data + TYPE6_FROMCARDLEN1);
+    type6->max_data = ap_get32(header.data + TYPE6_FROMCARDLEN2);
     return 0;
 }
 
@@ -373,6 +396,12 @@ static void ap_cca_fail(APCcaResult *result, uint16_t reason)
     ap_put16(result->parameters, 2);
 }
 
+/* Rules are words of 8 bytes: is this the only one? */
+static bool ap_cca_is_rule(APBytes rules, const char *rule)
+{
+    return rules.len == 8 && !memcmp(rules.data, rule, 8);
+}
+
 /* The result of an RSA operation: the text, and no key. */
 static void ap_cca_put_text(APCcaResult *result, const APRsaResult *text)
 {
@@ -401,8 +430,8 @@ static void ap_cca_mod_expo(APBytes parameters, APCcaResult *result)
 
     if (!ap_cca_take_key(&parameters, &text, &key) ||
         !ap_take(&key, 12, &section) || section.data[0] != 0x04 ||
-        !ap_take(&key, lduw_be_p(section.data + 6), &e) ||
-        !ap_take(&key, lduw_be_p(section.data + 10), &n) ||
+        !ap_take(&key, ap_get16(section.data + 6), &e) ||
+        !ap_take(&key, ap_get16(section.data + 10), &n) ||
         n.len > AP_MAX_MODULUS || e.len > AP_MAX_MODULUS ||
         text.len > AP_MAX_MODULUS) {
         ap_cca_fail(result, CCA_RS_LENGTH);
@@ -424,18 +453,18 @@ static void ap_cca_crt(APBytes parameters, APCcaResult *result)
 
     if (!ap_cca_take_key(&parameters, &text, &token) ||
         !ap_take(&token, 132, &section) || section.data[0] != 0x08 ||
-        !ap_take(&token, lduw_be_p(section.data + 54), &key.p) ||
-        !ap_take(&token, lduw_be_p(section.data + 56), &key.q) ||
-        !ap_take(&token, lduw_be_p(section.data + 58), &key.dp) ||
-        !ap_take(&token, lduw_be_p(section.data + 60), &key.dq) ||
-        !ap_take(&token, lduw_be_p(section.data + 62), &key.u) ||
+        !ap_take(&token, ap_get16(section.data + 54), &key.p) ||
+        !ap_take(&token, ap_get16(section.data + 56), &key.q) ||
+        !ap_take(&token, ap_get16(section.data + 58), &key.dp) ||
+        !ap_take(&token, ap_get16(section.data + 60), &key.dq) ||
+        !ap_take(&token, ap_get16(section.data + 62), &key.u) ||
         key.p.len > AP_MAX_MODULUS || key.q.len > AP_MAX_MODULUS ||
         key.dp.len > AP_MAX_MODULUS || key.dq.len > AP_MAX_MODULUS ||
         key.u.len > AP_MAX_MODULUS || text.len > AP_MAX_MODULUS) {
         ap_cca_fail(result, CCA_RS_LENGTH);
         return;
     }
-    modulus = lduw_be_p(section.data + 64);
+    modulus = ap_get16(section.data + 64);
     if (modulus > AP_MAX_MODULUS) {
         ap_cca_fail(result, CCA_RS_LENGTH);
         return;
@@ -510,20 +539,20 @@ static GByteArray *ap_cca(const APMessageContext *context, APBytes request)
         return ap_error_reply(error);
     }
     if (!ap_take(&type6.control, CPRBX_LEN, &cprb) ||
-        lduw_be_p(cprb.data) != CPRBX_LEN ||
+        ap_get16(cprb.data) != CPRBX_LEN ||
         cprb.data[CPRBX_VERSION] != 0x02) {
         return ap_error_reply(AP_REPLY_MALFORMED);
     }
-    if (!ap_take(&type6.control, ldl_be_p(cprb.data + CPRBX_REQ_PARML),
+    if (!ap_take(&type6.control, ap_get32(cprb.data + CPRBX_REQ_PARML),
                  &parameter_block) ||
         !ap_take(&parameter_block, 2, &code)) {
         return ap_error_reply(AP_REPLY_INVALID_LENGTH);
     }
     /* "T2" uses the queue's own domain, the others change any they may. */
-    domain = lduw_be_p(cprb.data + CPRBX_DOMAIN);
+    domain = ap_get16(cprb.data + CPRBX_DOMAIN);
     if (!memcmp(cprb.data + CPRBX_FUNCTION_ID, "T2", 2) ?
         domain != context->apqi :
-        domain >= AP_MAX_DOMAINS || !ap_mask_test(context->adm, domain)) {
+        domain > UINT8_MAX || !ap_mask_test(context->adm, domain)) {
         return ap_error_reply(AP_REPLY_INVALID_DOMAIN);
     }
 
@@ -533,6 +562,9 @@ static GByteArray *ap_cca(const APMessageContext *context, APBytes request)
 
         if (!ap_take_block(&parameter_block, &rules)) {
             ap_cca_fail(&result, CCA_RS_LENGTH);
+        } else if (!ap_cca_is_rule(rules, "MRP     ") &&
+                   !ap_cca_is_rule(rules, "ZERO-PAD")) {
+            ap_cca_fail(&result, CCA_RS_NOT_SUPPORTED);
         } else if (code.data[1] == 'K') {
             ap_cca_mod_expo(parameter_block, &result);
         } else {
@@ -540,7 +572,7 @@ static GByteArray *ap_cca(const APMessageContext *context, APBytes request)
         }
     } else if (!memcmp(code.data, "RL", 2)) {
         ap_cca_random(MIN(type6.max_data,
-                          ldl_be_p(cprb.data + CPRBX_RPL_DATAL)), &result);
+                          ap_get32(cprb.data + CPRBX_RPL_DATAL)), &result);
     } else if (!memcmp(code.data, "FQ", 2)) {
         ap_cca_query(context, parameter_block, &result);
     } else {
@@ -650,7 +682,7 @@ static void ap_ep11_module_info(const APMessageContext *context,
     ap_put(info, "2026010100000000", 16);   /* module's date and time */
     ap_put_zeroes(info, 8);                 /* modes of operation */
     ap_put_zeroes(info, 2 * 4);             /* flags */
-    ap_put32(info, ap_hw_max_domain() + 1);
+    ap_put32(info, context->max_domain + 1);
     ap_put_zeroes(info, 9 * 4);             /* sizes */
 }
 
@@ -705,17 +737,17 @@ static GByteArray *ap_ep11(const APMessageContext *context, APBytes request)
         return ap_error_reply(error);
     }
     if (!ap_take(&type6.control, EP11_CPRB_LEN, &cprb) ||
-        lduw_be_p(cprb.data) != EP11_CPRB_LEN ||
+        ap_get16(cprb.data) != EP11_CPRB_LEN ||
         cprb.data[EP11_VERSION] != 0x04) {
         return ap_error_reply(AP_REPLY_MALFORMED);
     }
-    if (!ap_take(&type6.control, ldl_be_p(cprb.data + EP11_PAYLOAD_LEN),
+    if (!ap_take(&type6.control, ap_get32(cprb.data + EP11_PAYLOAD_LEN),
                  &arguments)) {
         return ap_error_reply(AP_REPLY_INVALID_LENGTH);
     }
-    target = ldl_be_p(cprb.data + EP11_TARGET);
+    target = ap_get32(cprb.data + EP11_TARGET);
     if (cprb.data[EP11_FLAGS] & EP11_FLAG_ADMIN ?
-        target >= AP_MAX_DOMAINS || !ap_mask_test(context->adm, target) :
+        target > UINT8_MAX || !ap_mask_test(context->adm, target) :
         target != context->apqi) {
         return ap_error_reply(AP_REPLY_INVALID_DOMAIN);
     }

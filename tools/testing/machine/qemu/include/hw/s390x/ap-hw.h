@@ -19,18 +19,15 @@
 #define HW_S390X_AP_HW_H
 
 #include "hw/s390x/ap-device.h"
+#include "hw/s390x/ap-message.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
 
 #define AP_MAX_ADAPTERS 256
 #define AP_MAX_DOMAINS 256
-#define AP_MASK_WORDS 4
 /* Without extended addressing an APQN has 6 and 4 bits that count. */
 #define AP_MAX_APID_BASE 63
 #define AP_MAX_DOMAIN_BASE 15
-/* Four bits of TAPQ's answer, in units of 4 KiB. */
-#define AP_MAX_MESSAGE (15 * 4096)
-
 /* Queue status word, bits 32-63 of GR1. */
 #define AP_STATUS_EMPTY 0x80000000u
 #define AP_STATUS_REPLIES 0x40000000u
@@ -66,22 +63,6 @@ typedef enum APFunction {
     AP_FUNCTION_DQAP,
     AP_FUNCTION__MAX,
 } APFunction;
-
-typedef enum APMode {
-    AP_MODE_ACCELERATOR,
-    AP_MODE_CCA,
-    AP_MODE_EP11,
-    AP_MODE__MAX,
-} APMode;
-
-typedef enum APModel {
-    AP_MODEL_CEX4,
-    AP_MODEL_CEX5,
-    AP_MODEL_CEX6,
-    AP_MODEL_CEX7,
-    AP_MODEL_CEX8,
-    AP_MODEL__MAX,
-} APModel;
 
 /* What TAPQ calls the model. */
 #define AP_HARDWARE_TYPE(model) (10u + (model))
@@ -267,33 +248,5 @@ void ap_queue_submit(APQueue *queue, GByteArray *request, GByteArray *reply);
 /* The oldest reply, or NULL. */
 APMessage *ap_queue_first_reply(APQueue *queue);
 void ap_queue_remove_reply(APQueue *queue, APMessage *message);
-
-/* ap-message.c: what the adapters compute. */
-typedef struct APMessageContext {
-    APMode mode;
-    APModel model;
-    uint8_t apid;
-    uint8_t apqi;
-    /* Domains that a control request may name, bit 0 is the leftmost. */
-    uint64_t adm[AP_MASK_WORDS];
-} APMessageContext;
-
-/*
- * Compute the reply to a request. Needs no lock; @request is whatever a guest
- * made it. The reply is never longer than AP_MAX_MESSAGE.
- */
-GByteArray *ap_message_process(const APMessageContext *context,
-                               const uint8_t *request, size_t len);
-
-static inline bool ap_mask_test(const uint64_t mask[AP_MASK_WORDS],
-                                unsigned int nr)
-{
-    return mask[nr / 64] & (1ull << (63 - nr % 64));
-}
-
-static inline void ap_mask_set(uint64_t mask[AP_MASK_WORDS], unsigned int nr)
-{
-    mask[nr / 64] |= 1ull << (63 - nr % 64);
-}
 
 #endif

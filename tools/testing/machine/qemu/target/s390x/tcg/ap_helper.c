@@ -401,6 +401,7 @@ static void nqap_process(APQueue *queue, const APView *view,
         .model = queue->adapter->model,
         .apid = apid,
         .apqi = apqi,
+        .max_domain = view->max_domain,
     };
     GByteArray *request = g_byte_array_ref(message->data);
     GByteArray *reply;
