@@ -7,7 +7,7 @@ MACHINE := tools/testing/machine
 
 help:
 	@echo 'Trying it (needs Debian 12 or 13; installs and builds what is missing):'
-	@echo '  make demo             the path of one interrupt, step by step, in the emulated host'
+	@echo '  make demo             from sysfs to a Linux guest that does RSA on an adapter'
 	@echo '  make check            all tests'
 	@echo '  make shell            a login shell in the emulated host'
 	@echo '  make setup            only what these need: about 10 minutes on 2 cores, once'

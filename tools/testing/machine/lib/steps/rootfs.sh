@@ -9,6 +9,7 @@ rootfs_inputs() {
 	echo tools/testing/machine/relay
 	echo tools/testing/machine/lib/common.sh
 	echo tools/testing/machine/lib/boot.sh
+	echo tools/testing/machine/lib/session.sh
 }
 
 rootfs_make() {
