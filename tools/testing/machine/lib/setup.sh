@@ -19,7 +19,9 @@
 . "$MACHINE_DIR/versions"
 export LIBCLANG_SERIES
 
-readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest)
+readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest kvmtests)
+# Made only for those who ask for them.
+readonly MORE_STEPS=(stock)
 # Of these there are flavours.
 readonly FLAVOURED_STEPS=(kernel module)
 
@@ -31,7 +33,7 @@ readonly KEPT_RESULTS=${VFIO_AP_KEPT_RESULTS:-2}
 # Room that a set-up from nothing takes, in MiB.
 readonly SETUP_ROOM=9000
 
-for step in "${ALL_STEPS[@]}"; do
+for step in "${ALL_STEPS[@]}" "${MORE_STEPS[@]}"; do
 	# shellcheck source=/dev/null
 	. "$MACHINE_DIR/lib/steps/$step.sh"
 done
@@ -45,7 +47,7 @@ known_step() {
 		[[ " ${FLAVOURED_STEPS[*]} " == *" ${1%@*} "* && ${1#*@} =~ ^[a-z0-9]+$ &&
 			-f $MACHINE_DIR/kernel/${1#*@}.config ]]
 		;;
-	*) [[ " ${ALL_STEPS[*]} " == *" $1 "* ]] ;;
+	*) [[ " ${ALL_STEPS[*]} ${MORE_STEPS[*]} " == *" $1 "* ]] ;;
 	esac
 }
 

@@ -1,0 +1,135 @@
+# The parts of 'check' that run the KVM selftests of the kernel's tree, and
+# compare with tests/kvm/expected. To be sourced by bash, by check.
+# shellcheck shell=bash disable=SC2154
+
+# kvm_expected PART: the lines of a part, without comments.
+kvm_expected() {
+	awk -v part="$1" '{ sub(/#.*/, "") } $1 == part { $1 = $1; print }' \
+		"$MACHINE_DIR/tests/kvm/expected"
+}
+
+# kvm_list_check: every test of the kernel's is on the list, and no other; and
+# what is not simply to pass has its reason.
+kvm_list_check() {
+	diff --label "tests of the kernel" --label tests/kvm/expected -U 0 \
+		"$(result kvmtests)/tests" <(awk '{ sub(/#.*/, "") } NF { print $4 }' \
+			"$MACHINE_DIR/tests/kvm/expected" | LC_ALL=C sort -u) || return
+	! awk '/^(#|$)/ { next }
+		!/^kvm(-all)? +[0-9]+ +(skip|(pass|fail)(,[0-9]+)?) +[a-z]/ ||
+		(!/ pass / || NF > 4) && !/ # ./ { print FILENAME ":" FNR ": " $0 }' \
+		"$MACHINE_DIR/tests/kvm/expected" | grep .
+}
+
+# kvm_machine DIR NAME CPUS MEMORY SECONDS: runs what is left of the list for so many
+# CPUs; boots again behind a test that brings the host down.
+kvm_machine() {
+	local dir=$1 name=$2 cpus=$3 memory=$4 limit=$5 status claim found=1
+	while ((found)); do
+		status=0
+		"$MACHINE_DIR/run" --driver=none --ap=none --cpus="$cpus" --mem="$memory" --share="$dir" \
+			--log="$dir/$name.console" --no-stdin -- ./inside "$name" "$cpus" "$limit" \
+			>"$dir/$name.output" 2>&1 || status=$?
+		((status)) || break
+		found=0
+		for claim in "$dir"/results/*/machine; do
+			if [[ -s $claim && $(<"$claim") == "$name" && ! -e ${claim%/*}/status ]]; then
+				cat "$dir/$name.output" >>"${claim%/*}/output"
+				tail -n 60 "$dir/$name.console" | tr -d '\r' >"${claim%/*}/log"
+				echo 0 >"${claim%/*}/time"
+				echo "host:$status" >"${claim%/*}/status"
+				found=1
+			fi
+		done
+	done
+}
+
+# kvm_judge DIR VERDICT: whether the test in DIR did as expected. Prints PASSED
+# FAILED SKIPPED KNOWN-TO-FAIL and, behind them, what is not as expected.
+kvm_judge() {
+	local dir=$1 verdict=$2 status passed=0 failed=0 skipped=0 known=0 why=
+	status=$(<"$dir/status")
+	if grep -aqE '^1\.\.[1-9]' "$dir/output"; then
+		read -r passed failed skipped why < <(tap "$dir/output" "${status#host:}")
+	elif [[ $status == 0 ]]; then
+		passed=1
+	elif [[ $status == 4 ]]; then
+		skipped=1
+	else
+		failed=1
+	fi
+	case $status in
+	host:*) why="it brought the emulated host down" ;;
+	124 | 137) why="it was not done in time" ;;
+	4) [[ $verdict == skip ]] || why="it was skipped" ;;
+	*)
+		case $verdict in
+		skip) why="it was not skipped" ;;
+		pass) ((!skipped)) || why="$skipped of its results were skipped" ;;
+		pass,*) [[ ${verdict#*,} == "$skipped" ]] || why="$skipped of its results were skipped" ;;
+		fail,*)
+			if [[ ${verdict#*,} == "$failed" ]]; then
+				known=$failed failed=0
+			else
+				why="$failed of its results failed"
+			fi
+			;;
+		esac
+		;;
+	esac
+	if grep -aqE "$ALARMS" "$dir/log"; then
+		why+="${why:+; }the kernel complained"
+	fi
+	[[ -z $why ]] || ((failed)) || failed=1
+	echo "$passed $failed $skipped $known $why"
+}
+
+# kvm_part PART MEMORY SECONDS: all tests of that part, each at most so long.
+kvm_part() {
+	local part=$1 memory=$2 limit=$3 dir=$WORK/$1 expected others i cpus verdict test log
+	local passed failed skipped known why ms
+	one "$part: the list of tests" kvm_list_check
+	mapfile -t expected < <(kvm_expected "$part")
+	cp -r "$(result kvmtests)" "$dir"
+	cp "$MACHINE_DIR/tests/kvm/inside" "$dir/"
+	mkdir "$dir/results"
+	for i in "${expected[@]}"; do
+		read -r part cpus verdict test <<<"$i"
+		printf '%s %s\n' "$cpus" "$test"
+	done >"$dir/list"
+	# Each machine with one CPU keeps one core busy.
+	kvm_machine "$dir" first 1 "$memory" "$limit" &
+	others=($!)
+	kvm_machine "$dir" second 1 "$memory" "$limit" &
+	others+=($!)
+	for cpus in $(awk '$1 > 1 { print $1 }' "$dir/list" | sort -nu); do
+		kvm_machine "$dir" "with-$cpus" "$cpus" "$memory" "$limit"
+	done
+	wait "${others[@]}"
+	for i in "${!expected[@]}"; do
+		read -r part cpus verdict test <<<"${expected[i]}"
+		log=$dir/results/$((i + 1))
+		if [[ ! -e $log/status ]]; then
+			cat "$dir"/*.output >"$dir/report"
+			echo "check: $test was not run" >>"$dir/report"
+			report "$part: $test" 0 1 0 "$dir/report"
+			continue
+		fi
+		read -r passed failed skipped known why < <(kvm_judge "$log" "$verdict")
+		cp "$log/output" "$log/report"
+		((!failed)) || printf 'check: %s\ncheck: the log of the kernel:\n%s\n' \
+			"${why:-exit status $(<"$log/status")}" "$(<"$log/log")" >>"$log/report"
+		SKIPPED=$((SKIPPED + skipped))
+		((!skipped)) || test+=" ($skipped skipped)"
+		((!known)) || test+=" ($known known to fail)"
+		ms=$(<"$log/time")
+		report "$part: $test" "$passed" "$failed" "$ms" "$log/report"
+	done
+}
+
+kvm() {
+	kvm_part kvm 1G 300
+}
+
+kvm-all() {
+	kvm_part kvm-all 3G 1800
+}

@@ -1,0 +1,18 @@
+# The emulator without what is ours, to compare with: the same source, built in
+# the same way. Only the benchmark needs it.
+# shellcheck shell=bash disable=SC2034
+
+stock_about="stock emulator (QEMU $QEMU_SERIES)"
+stock_needs=(tree)
+
+stock_inputs() {
+	echo tools/testing/machine/qemu/build
+}
+
+stock_make() {
+	local work=$CACHE_DIR/work/stock-${STEP_KEY[tree]}
+	mkdir -p "$work" "$OUT/recipe"
+	cp "$MACHINE_DIR/qemu/build" "$OUT/recipe/"
+	in_tree "$work:/work" "$OUT:/out" "$OUT/recipe:/qemu:ro" -- /qemu/build
+	remove "$work" "$OUT/recipe"
+}
