@@ -59,6 +59,9 @@ enum {
     SIE_ICPTSTATUS  = 0x051,
     SIE_IPA         = 0x056,
     SIE_IPB         = 0x058,
+    SIE_SCAOH       = 0x05c,
+    SIE_ECB2        = 0x062,
+    SIE_SCAOL       = 0x064,
     SIE_TODPR       = 0x06c,
     SIE_GD          = 0x070,
     SIE_MSO         = 0x080,
@@ -78,6 +81,7 @@ enum {
     SIE_GCR         = 0x100,
     SIE_GBEA        = 0x180,
     SIE_FAC         = 0x1a0,
+    SIE_CBRLO       = 0x1b8,
     SIE_PP          = 0x1de,
     SIE_BLOCK_SIZE  = 0x200,
 };
@@ -85,6 +89,12 @@ enum {
 #define CPUFLAGS_STOP_INT       0x04000000u
 #define CPUFLAGS_IO_INT         0x02000000u
 #define CPUFLAGS_EXT_INT        0x01000000u
+#define CPUFLAGS_RRF            0x00008000u
+#define CPUFLAGS_SLSV           0x00004000u
+#define CPUFLAGS_SLSR           0x00002000u
+#define CPUFLAGS_ZARCH          0x00000800u
+#define CPUFLAGS_KSS            0x00000200u
+#define CPUFLAGS_MCDS           0x00000100u
 #define CPUFLAGS_P              0x00000001u
 
 #define ICTL_OPEREXC            0x80000000u
@@ -98,6 +108,14 @@ enum {
 #define ECA_AIV                 0x00200000u
 #define ECA_APIE                0x00000008u
 
+#define ECB2_CMMA               0x80
+
+/* List of pages that the guest gave up: origin, and where the next entry goes */
+#define CBRL_OFFSET_MASK        0xff8ull
+#define CBRL_FULL               0xff8
+
+#define SCA_HEADER_SIZE         32
+
 #define ICPTSTATUS_EXECUTE      0x01
 #define ICPTSTATUS_PER_IFETCH   0x02
 #define ICPTSTATUS_ILEN_SHIFT   4
@@ -107,7 +125,9 @@ enum {
 #define GD_ORIGIN_MASK          0xfffffff0u
 
 #define CRYCB_FORMAT_MASK       3u
+#define CRYCB_FORMAT_NONE       2u
 #define CRYCB_FORMAT_2          3u
+#define CRYCB_ORIGIN_MASK       0x7ffffff8u
 /*
  * APCB origins in the CRYCB: three doublewords, of which 64, 16 and 16 bits
  * count; three times 256 bits
@@ -118,11 +138,11 @@ enum {
 
 #define SIE_INSN_LEN            4
 
-/*
- * Storage of the host by absolute address. RAM of the machine never goes away,
- * so that the pointer stays good while the guest runs.
+/**
+ * s390_sie_host_ram: storage of the host by absolute address, or NULL. RAM of the
+ * machine never goes away, so that the pointer stays good while the guest runs.
  */
-static uint8_t *host_ram(hwaddr addr, hwaddr size)
+uint8_t *s390_sie_host_ram(uint64_t addr, uint64_t size)
 {
     hwaddr xlat, len = size;
     MemoryRegion *mr;
@@ -153,6 +173,47 @@ static uint32_t sie_ictl(CPUS390XState *env)
  * Translation
  */
 
+/* mmu_translate() of a guest absolute address, by the host's controls */
+static int sie_host_mmu(CPUS390XState *env, uint64_t gaddr, int rw,
+                        uint64_t *addr, int *flags, uint64_t *tec)
+{
+    S390SIEState *sie = &env->sie;
+    const uint64_t guest_cr0 = env->cregs[0];
+    const uint64_t guest_cr1 = env->cregs[1];
+    const uint64_t guest_mask = env->psw.mask;
+    const uint64_t guest_psa = env->psa;
+    target_ulong raddr = 0;
+    int exc;
+
+    /* Low-address protection is about the host's logical addresses only. */
+    sie->active = false;
+    env->cregs[0] = sie->host_cregs[0] & ~CR0_LOWPROT;
+    env->cregs[1] = sie->host_cregs[1];
+    env->psw.mask = (sie->host_psw.mask & ~PSW_MASK_ASC) | PSW_MASK_DAT |
+                    PSW_ASC_PRIMARY;
+    env->psa = sie->host_psa;
+
+    exc = mmu_translate(env, gaddr + sie->mso, rw, PSW_ASC_PRIMARY, &raddr,
+                        flags, tec);
+    if (!exc && rw == MMU_S390_LRA) {
+        raddr = mmu_real2abs(env, raddr);
+    }
+
+    env->psa = guest_psa;
+    env->psw.mask = guest_mask;
+    env->cregs[1] = guest_cr1;
+    env->cregs[0] = guest_cr0;
+    sie->active = true;
+
+    *addr = raddr;
+    return exc;
+}
+
+static bool sie_beyond_limit(S390SIEState *sie, uint64_t gaddr)
+{
+    return gaddr > sie->msl || gaddr + sie->mso < gaddr;
+}
+
 /**
  * s390_sie_host_translate: translate a guest absolute address to a host
  * absolute one, by the host's tables and controls.
@@ -165,43 +226,50 @@ static uint32_t sie_ictl(CPUS390XState *env)
 int s390_sie_host_translate(CPUS390XState *env, uint64_t gaddr, int rw,
                             uint64_t *addr, int *flags)
 {
-    S390SIEState *sie = &env->sie;
-    const uint64_t guest_cr0 = env->cregs[0];
-    const uint64_t guest_cr1 = env->cregs[1];
-    const uint64_t guest_mask = env->psw.mask;
-    const uint64_t guest_psa = env->psa;
-    target_ulong raddr;
-    uint64_t tec = 0;
+    uint64_t raddr, tec = 0;
     int host_flags, exc;
 
-    if (gaddr > sie->msl || gaddr + sie->mso < gaddr) {
+    if (sie_beyond_limit(&env->sie, gaddr)) {
         return PGM_ADDRESSING;
     }
-
-    /* Low-address protection is about the host's logical addresses only. */
-    sie->active = false;
-    env->cregs[0] = sie->host_cregs[0] & ~CR0_LOWPROT;
-    env->cregs[1] = sie->host_cregs[1];
-    env->psw.mask = (sie->host_psw.mask & ~PSW_MASK_ASC) | PSW_MASK_DAT |
-                    PSW_ASC_PRIMARY;
-    env->psa = sie->host_psa;
-
-    exc = mmu_translate(env, gaddr + sie->mso, rw, PSW_ASC_PRIMARY, &raddr,
-                        &host_flags, &tec);
-
-    env->psa = guest_psa;
-    env->psw.mask = guest_mask;
-    env->cregs[1] = guest_cr1;
-    env->cregs[0] = guest_cr0;
-    sie->active = true;
-
+    exc = sie_host_mmu(env, gaddr, rw, &raddr, &host_flags, &tec);
     if (exc) {
-        sie->fault_code = exc;
-        sie->fault_tec = tec;
+        env->sie.fault_code = exc;
+        env->sie.fault_tec = tec;
         return PGM_SIE_HOST_FAULT;
     }
     *addr = raddr | (gaddr & ~TARGET_PAGE_MASK);
     *flags &= host_flags | ~(PAGE_READ | PAGE_WRITE | PAGE_EXEC);
+    return 0;
+}
+
+/**
+ * s390_sie_host_walk: find a guest's page, without an access to it.
+ * @addr: its host absolute address if there is one, otherwise 0
+ * @pte: the host absolute address of its page-table entry, or 0 if the host has
+ *       no page table there, or maps a large page
+ *
+ * Returns what s390_sie_host_translate() does.
+ */
+int s390_sie_host_walk(CPUS390XState *env, uint64_t gaddr, uint64_t *addr,
+                       uint64_t *pte)
+{
+    uint64_t tec = 0;
+    int flags, exc;
+
+    *addr = 0;
+    *pte = 0;
+    if (sie_beyond_limit(&env->sie, gaddr)) {
+        return PGM_ADDRESSING;
+    }
+    env->sie.walk_pte = 0;
+    exc = sie_host_mmu(env, gaddr, MMU_S390_LRA, addr, &flags, &tec);
+    *pte = env->sie.walk_pte;
+    if (exc) {
+        env->sie.fault_code = exc;
+        env->sie.fault_tec = tec;
+        return PGM_SIE_HOST_FAULT;
+    }
     return 0;
 }
 
@@ -603,6 +671,59 @@ static bool sie_deliver_gisa(CPUS390XState *env)
     return true;
 }
 
+/*
+ * What is wrong with a state description that shall not be run: the reason that
+ * the host gets, or 0. The reasons are those that Linux' arch/s390/kvm/vsie.c
+ * gives to guests of its own.
+ */
+static uint16_t sie_validity(CPUS390XState *env, const uint8_t *block)
+{
+    const uint32_t flags = ldl_be_p(block + SIE_CPUFLAGS);
+    const uint64_t scao = (uint64_t)ldl_be_p(block + SIE_SCAOH) << 32 |
+                          (ldl_be_p(block + SIE_SCAOL) & ~0xfu);
+    const uint32_t crycbd = ldl_be_p(block + SIE_CRYCBD);
+    const uint32_t crycb = crycbd & CRYCB_ORIGIN_MASK;
+
+    /* ESA/390 and other modes are not there. */
+    if (!(flags & CPUFLAGS_ZARCH) || (flags & (CPUFLAGS_RRF | CPUFLAGS_MCDS))) {
+        return 0x0001;
+    }
+    if (flags & (CPUFLAGS_SLSV | CPUFLAGS_SLSR)) {
+        return 0x0007;
+    }
+    if (scao) {
+        if (scao < 2 * TARGET_PAGE_SIZE) {
+            return 0x0038;
+        }
+        if ((scao & ~0x1fffull) == env->psa) {
+            return 0x0011;
+        }
+        if (!s390_sie_host_ram(scao, SCA_HEADER_SIZE)) {
+            return 0x0034;
+        }
+    }
+    if (ldl_be_p(block + SIE_ECA) & ECA_APIE) {
+        if (!crycb) {
+            return 0x0039;
+        }
+        if ((crycbd & CRYCB_FORMAT_MASK) == CRYCB_FORMAT_NONE) {
+            return 0x0022;
+        }
+        if (!s390_sie_host_ram(crycb, CRYCB_SIZE)) {
+            return 0x0035;
+        }
+    }
+    return 0;
+}
+
+static void sie_intercept_validity(uint8_t *block, uint16_t reason)
+{
+    stb_p(block + SIE_ICPTCODE, SIE_ICPT_VALIDITY);
+    stb_p(block + SIE_ICPTSTATUS, 0);
+    stw_be_p(block + SIE_IPA, 0);
+    stl_be_p(block + SIE_IPB, (uint32_t)reason << 16);
+}
+
 void HELPER(sie)(CPUS390XState *env, uint64_t addr)
 {
     S390SIEState *sie = &env->sie;
@@ -610,18 +731,27 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     const uintptr_t ra = GETPC();
     const bool per = s390_cpu_per_enabled(env);
     uint8_t *block;
+    uint16_t reason;
     uint32_t gd;
     int i;
 
     if (addr & (SIE_BLOCK_SIZE - 1)) {
         tcg_s390_program_interrupt(env, PGM_SPECIFICATION, ra);
     }
-    block = host_ram(mmu_real2abs(env, addr), SIE_BLOCK_SIZE);
+    block = s390_sie_host_ram(mmu_real2abs(env, addr), SIE_BLOCK_SIZE);
     if (!block) {
         tcg_s390_program_interrupt(env, PGM_ADDRESSING, ra);
     }
 
     cpu_restore_state(cs, ra);
+
+    reason = sie_validity(env, block);
+    if (reason) {
+        sie_intercept_validity(block, reason);
+        env->psw.addr = wrap_address(env, env->psw.addr + SIE_INSN_LEN);
+        cs->exception_index = -1;
+        cpu_loop_exit(cs);
+    }
 
     sie->block = block;
     sie->host_psw.mask = s390_cpu_get_psw_mask(env);
@@ -647,7 +777,7 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     sie->gisa_addr = 0;
     if ((gd & GD_ORIGIN_MASK) && (ldl_be_p(block + SIE_ECA) & ECA_AIV)) {
         sie->gisa_addr = gd & GD_ORIGIN_MASK;
-        sie->gisa = host_ram(sie->gisa_addr, GISA_SIZE);
+        sie->gisa = s390_sie_host_ram(sie->gisa_addr, GISA_SIZE);
     }
 
     env->regs[14] = ldq_be_p(block + SIE_GG14);
@@ -765,7 +895,7 @@ static bool sie_fetch_insn(CPUS390XState *env, uint64_t *insn)
         uint8_t *p;
 
         page = s390_cpu_get_phys_page_debug(cs, pc & TARGET_PAGE_MASK);
-        p = page == -1 ? NULL : host_ram(page + (pc & ~TARGET_PAGE_MASK), 2);
+        p = page == -1 ? NULL : s390_sie_host_ram(page + (pc & ~TARGET_PAGE_MASK), 2);
         if (!p) {
             return false;
         }
@@ -984,6 +1114,21 @@ static bool sie_lctl_intercepted(CPUS390XState *env, uint64_t insn)
     }
 }
 
+/*
+ * Keyless subset: the host wants to know when the guest looks at a storage key
+ * for the first time. The instruction is not done, and the PSW stays at it.
+ */
+static void sie_check_keyless(CPUS390XState *env, uintptr_t ra)
+{
+    CPUState *cs = env_cpu(env);
+
+    if (sie_cpuflags(env) & CPUFLAGS_KSS) {
+        cpu_restore_state(cs, ra);
+        sie_intercept(env, SIE_ICPT_KSS);
+        cpu_loop_exit_noexc(cs);
+    }
+}
+
 /* @op as for s390_sie_insn_checked(), privileges and enablement are checked */
 void HELPER(sie_insn)(CPUS390XState *env, uint64_t insn, uint32_t op,
                       uint32_t execute)
@@ -1010,17 +1155,25 @@ void HELPER(sie_insn)(CPUS390XState *env, uint64_t insn, uint32_t op,
             return;
         }
         break;
+    case 0xb9ab: /* ESSA */
+        if (ldub_p(env->sie.block + SIE_ECB2) & ECB2_CMMA) {
+            return;
+        }
+        break;
     case 0xb229: /* ISKE */
+        sie_check_keyless(env, GETPC());
         if (!(ictl & ICTL_ISKE)) {
             return;
         }
         break;
     case 0xb22a: /* RRBE */
+        sie_check_keyless(env, GETPC());
         if (!(ictl & ICTL_RRBE)) {
             return;
         }
         break;
     case 0xb22b: /* SSKE */
+        sie_check_keyless(env, GETPC());
         if (!(ictl & ICTL_SSKE)) {
             return;
         }
@@ -1077,7 +1230,7 @@ static const uint8_t *sie_facility_list(CPUS390XState *env)
 {
     uint32_t fac = ldl_be_p(env->sie.block + SIE_FAC) & 0x7ffffff8;
 
-    return fac ? host_ram(fac, 256) : NULL;
+    return fac ? s390_sie_host_ram(fac, 256) : NULL;
 }
 
 /**
@@ -1106,6 +1259,27 @@ bool s390_sie_has_facility(CPUS390XState *env, unsigned int nr)
 }
 
 /*
+ * Collaborative memory management: the list of pages that the guest gave up
+ */
+
+bool s390_sie_cbrl_has_room(CPUS390XState *env)
+{
+    const uint64_t cbrlo = ldq_be_p(env->sie.block + SIE_CBRLO);
+
+    return (cbrlo & CBRL_OFFSET_MASK) < CBRL_FULL &&
+           s390_sie_host_ram(cbrlo & TARGET_PAGE_MASK, TARGET_PAGE_SIZE);
+}
+
+/* There must be room. */
+void s390_sie_cbrl_add(CPUS390XState *env, uint64_t gaddr)
+{
+    const uint64_t cbrlo = ldq_be_p(env->sie.block + SIE_CBRLO);
+
+    stq_be_p(s390_sie_host_ram(cbrlo & ~7ull, sizeof(gaddr)), gaddr);
+    stq_be_p(env->sie.block + SIE_CBRLO, cbrlo + sizeof(gaddr));
+}
+
+/*
  * AP
  */
 
@@ -1113,7 +1287,7 @@ static const uint8_t *sie_crycb(CPUS390XState *env)
 {
     uint32_t crycbd = ldl_be_p(env->sie.block + SIE_CRYCBD);
 
-    return host_ram(crycbd & 0x7fffffe0, CRYCB_SIZE);
+    return s390_sie_host_ram(crycbd & CRYCB_ORIGIN_MASK, CRYCB_SIZE);
 }
 
 /**

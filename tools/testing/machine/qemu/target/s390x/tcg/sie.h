@@ -27,6 +27,7 @@ struct CPUArchState;
 #define SIE_ICPT_VALIDITY       0x20
 #define SIE_ICPT_STOP           0x28
 #define SIE_ICPT_OPEREXC        0x2c
+#define SIE_ICPT_KSS            0x5c
 
 /* Stop, I/O and external requests in the first byte of the description */
 #define SIE_REQUEST_MASK        0x07
@@ -91,6 +92,9 @@ typedef struct S390SIEState {
     /* whose translations the TLB has, if any: block is NULL if it has none */
     S390SIETLBTag tlb_tag;
 
+    /* where s390_sie_host_walk() found the page-table entry */
+    uint64_t walk_pte;
+
     /* the host fault behind PGM_SIE_HOST_FAULT */
     int fault_code;
     uint64_t fault_tec;
@@ -101,6 +105,9 @@ typedef struct S390SIEState {
 /* Translation */
 int s390_sie_host_translate(struct CPUArchState *env, uint64_t gaddr, int rw,
                             uint64_t *addr, int *flags);
+int s390_sie_host_walk(struct CPUArchState *env, uint64_t gaddr,
+                       uint64_t *addr, uint64_t *pte);
+uint8_t *s390_sie_host_ram(uint64_t addr, uint64_t size);
 uint64_t s390_sie_guest_abs(struct CPUArchState *env, uint64_t gaddr, int rw,
                             uintptr_t ra);
 uint64_t s390_sie_lowcore(struct CPUArchState *env, uintptr_t ra);
@@ -128,6 +135,14 @@ void s390_sie_sckc(struct CPUArchState *env, uint64_t value);
 const uint8_t *s390_sie_facilities(struct CPUArchState *env, uintptr_t ra);
 /* The same list, for instructions that depend on a facility */
 bool s390_sie_has_facility(struct CPUArchState *env, unsigned int nr);
+
+/* Storage keys and page states of the guest */
+uint8_t s390_sie_iske(struct CPUArchState *env, uint64_t gaddr, uintptr_t ra);
+void s390_sie_sske(struct CPUArchState *env, uint64_t gaddr, uint8_t key,
+                   uintptr_t ra);
+uint8_t s390_sie_rrbe(struct CPUArchState *env, uint64_t gaddr, uintptr_t ra);
+bool s390_sie_cbrl_has_room(struct CPUArchState *env);
+void s390_sie_cbrl_add(struct CPUArchState *env, uint64_t gaddr);
 
 /* AP: whether, and on which queues, the guest's instructions are interpreted */
 bool s390_sie_ap_interpreted(struct CPUArchState *env);
