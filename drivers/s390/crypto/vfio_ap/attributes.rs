@@ -27,10 +27,7 @@ use crate::{
         OutOfRange,
         Page, //
     },
-    queue::{
-        Queue,
-        Status, //
-    }, //
+    queue::Queue, //
 };
 use core::fmt;
 use kernel::{
@@ -102,13 +99,11 @@ fn features(_: ArcBorrow<'_, Host>, page: &mut [u8]) -> Result<usize> {
 }
 
 fn status(queue: ArcBorrow<'_, Queue>, page: &mut [u8]) -> Result<usize> {
-    let text = match queue.status() {
-        Status::Unassigned => "unassigned\n",
-        Status::Assigned => "assigned\n",
-        Status::InUse => "in use\n",
-    };
+    let status = queue.status().as_str();
 
-    emit(page, |page| fmt::Write::write_str(page, text))
+    emit(page, |page| {
+        fmt::Write::write_fmt(page, format_args!("{status}\n"))
+    })
 }
 
 /// Reads the number of an adapter or a domain.

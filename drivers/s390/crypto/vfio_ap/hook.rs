@@ -27,7 +27,10 @@ use crate::{
         StatusWord, //
     },
 };
-use kernel::sync::Arc;
+use kernel::sync::{
+    atomic::Relaxed,
+    Arc, //
+};
 
 /// The hook of one guest.
 pub(crate) struct Hook {
@@ -56,7 +59,7 @@ impl Hook {
             return StatusWord::with_response(ResponseCode::QNotAvail);
         };
 
-        match request {
+        let status = match request {
             AqicRequest::Disable => queue.disable_irq(&self.host, &self.session),
             AqicRequest::Enable { gisc, nib } => {
                 match nib.filter(|nib| vcpu.has_memory_at(nib.address())) {
@@ -64,7 +67,14 @@ impl Hook {
                     None => queue.refuse_nib(&self.session),
                 }
             }
+        };
+
+        if status.raw_response() == ResponseCode::Normal as u8 {
+            queue.aqics.add(1, Relaxed);
+        } else {
+            queue.refused.add(1, Relaxed);
         }
+        status
     }
 }
 

@@ -117,6 +117,18 @@ impl State {
         session
     }
 
+    /// Returns how its interrupts are, for people.
+    pub(crate) fn interrupts(&self) -> &'static str {
+        match &self.binding {
+            _ if self.enabling.is_some() => "enabling",
+            None => "off",
+            Some(_) if self.disabling.is_some() => "disabling",
+            Some(binding) if binding.pin.is_some() => "on",
+            // The page is not the guest's any more, but hardware may write it.
+            Some(_) => "held",
+        }
+    }
+
     /// Returns the answer for a guest that must not use the queue now.
     fn refusal(&self, session: &Arc<Session>) -> Option<StatusWord> {
         match &self.guest {

@@ -36,6 +36,11 @@ use crate::{
             Format,
             Level, //
         },
+        debugfs::{
+            Directory,
+            File,
+            Show, //
+        },
         errno::{
             eaddrinuse,
             eaddrnotavail, //
@@ -45,6 +50,7 @@ use crate::{
     mdev::Mediated,
     model::{
         AdapterRows,
+        Apid,
         Apqn,
         ApqnSet,
         ApqnTable,
@@ -57,6 +63,7 @@ use crate::{
         OwnershipTable,
         PassableTable, //
     },
+    overview::HostOverview,
     queue::Queue,
     reset::{
         Batch,
@@ -142,6 +149,10 @@ impl Mdevs {
         }
     }
 
+    fn count(&self) -> usize {
+        self.by_id.len() - self.free.len()
+    }
+
     fn get(&self, id: OwnerId) -> Option<&Arc<Mediated>> {
         self.by_id.get(usize::from(id.0))?.as_ref()
     }
@@ -163,6 +174,10 @@ pub(crate) struct Topology {
     mdevs: Mdevs,
     /// Queues that were unbound while hardware might still write for them.
     pub(crate) orphans: KVec<Arc<Queue>>,
+    /// How many guests' matrices were filtered as a whole.
+    pub(crate) filtered_matrices: u64,
+    /// How often one adapter of a guest's matrix was.
+    pub(crate) filtered_adapters: u64,
 }
 
 impl Topology {
@@ -212,6 +227,7 @@ pub(crate) struct Host {
     pub(crate) worker: Mutex<Option<crate::reset::SharedWorker>>,
     limits: Limits,
     debug: DebugFeature,
+    files: Directory,
 }
 
 static RESERVED: Format =
@@ -231,19 +247,22 @@ impl Host {
             passable: PassableTable::new(rows()?),
             mdevs: Mdevs::new(),
             orphans: KVec::new(),
+            filtered_matrices: 0,
+            filtered_adapters: 0,
         };
         let unsettled = ApqnTable::new(rows()?);
         let debug = DebugFeature::new(name)?;
 
         Arc::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 topology <- new_mutex!(topology, "vfio_ap::topology"),
                 queues <- XArray::new(AllocKind::Alloc),
                 unsettled <- new_mutex!(unsettled, "vfio_ap::unsettled"),
                 worker <- new_mutex!(None, "vfio_ap::worker"),
                 limits: *config.limits(),
                 debug,
-            }),
+                files: Directory::new(name)?,
+            }? Error),
             GFP_KERNEL,
         )
     }
@@ -256,6 +275,56 @@ impl Host {
     /// Adds a record to the debug feature.
     pub(crate) fn record(&self, level: Level, format: &'static Format, values: [u64; 4]) {
         self.debug.event(level, format, values);
+    }
+
+    /// Makes a file in debugfs.
+    pub(crate) fn file<T: Show>(&self, name: &CStr, data: Arc<T>) -> File<T> {
+        File::new(&self.files, name, data)
+    }
+
+    /// Iterates over the adapters that the host can have.
+    pub(crate) fn apids(&self) -> impl Iterator<Item = Apid> {
+        self.limits.apids()
+    }
+
+    /// Returns the domains of the queues of an adapter that are bound.
+    pub(crate) fn bound_domains(&self, apid: Apid) -> Mask256 {
+        self.topology.lock().bound.row(apid)
+    }
+
+    /// Returns whether the host has an adapter, the domains of its queues that are bound, and those
+    /// of its queues that may be passed.
+    pub(crate) fn adapter_overview(&self, apid: Apid) -> (bool, Mask256, Mask256) {
+        let topology = self.topology.lock();
+
+        (
+            topology.settled.apm().test(apid.get()),
+            topology.bound.row(apid),
+            topology.passable.row(apid),
+        )
+    }
+
+    /// Returns what is shown of it.
+    pub(crate) fn overview(&self) -> HostOverview {
+        let unsettled = self.unsettled.lock().count();
+        let topology = self.topology.lock();
+        let mut orphans = KVec::new();
+
+        for queue in &topology.orphans {
+            // Without memory the list is shorter.
+            let _ = orphans.push(queue.clone(), GFP_KERNEL);
+        }
+        HostOverview {
+            config: topology.config,
+            scan_pending: topology.config != topology.settled,
+            mdevs: topology.mdevs.count(),
+            bound: topology.bound.count(),
+            passable: topology.passable.count(),
+            unsettled,
+            filtered_matrices: topology.filtered_matrices,
+            filtered_adapters: topology.filtered_adapters,
+            orphans,
+        }
     }
 
     /// Returns a bound queue. Takes a leaf lock only.

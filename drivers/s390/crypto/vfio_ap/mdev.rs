@@ -10,6 +10,7 @@ use crate::{
     hook::Hook,
     ioctl,
     kapi::{
+        debugfs,
         eventfd::EventFd,
         kvm::{
             HookRegistration,
@@ -34,6 +35,7 @@ use crate::{
         Matrix,
         OwnerId, //
     },
+    overview::MediatedOverview,
     queue::Queue,
     reset::{
         Batch,
@@ -80,6 +82,8 @@ pub(crate) struct State {
     guest: GuestMatrix,
     /// What user space was told last that the guest has.
     announced: GuestMatrix,
+    /// How often it has changed.
+    changes: u64,
     /// Everything was taken from the guest, because the driver would like the device back.
     withdrawn: bool,
     /// The session of the guest that queues are passed to. Changes only with lock 1 held as well.
@@ -277,6 +281,7 @@ impl Mediated {
             matrix: Matrix::EMPTY,
             guest: GuestMatrix::EMPTY,
             announced: GuestMatrix::EMPTY,
+            changes: 0,
             withdrawn: false,
             session: None,
             hook: None,
@@ -324,6 +329,19 @@ impl Mediated {
     /// Returns what the guest has, or would have if there were one.
     pub(crate) fn guest_matrix(&self) -> GuestMatrix {
         self.state.lock().guest
+    }
+
+    /// Returns what is shown of it.
+    pub(crate) fn overview(&self) -> MediatedOverview {
+        let state = self.state.lock();
+
+        MediatedOverview {
+            matrix: state.matrix,
+            guest: state.guest,
+            open: state.session.is_some(),
+            withdrawn: state.withdrawn,
+            changes: state.changes,
+        }
     }
 
     /// Sets what is assigned. Lock 1 has to be held, and the guest's matrix to be filtered anew.
@@ -394,6 +412,7 @@ impl Mediated {
     ///
     /// `topology` is lock 1; takes 2 to 4.
     pub(crate) fn refilter(&self, host: &Host, topology: &mut Topology, batch: &mut Batch) {
+        topology.filtered_matrices += 1;
         self.change_guest(host, topology, batch, |state, topology| {
             GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable)
         });
@@ -408,6 +427,7 @@ impl Mediated {
         apid: Apid,
         batch: &mut Batch,
     ) {
+        topology.filtered_adapters += 1;
         self.change_guest(host, topology, batch, |state, topology| {
             state
                 .guest
@@ -440,6 +460,7 @@ impl Mediated {
         let mut state = self.state.lock();
 
         state.guest = after;
+        state.changes += 1;
         for apqn in topology.bound.iter_in(&after.apqns_not_in(&before)) {
             if let Some(queue) = host.queue(apqn) {
                 queue.set_guest(session.as_ref());
@@ -607,6 +628,7 @@ impl vfio::Ops for Mediated {
 /// A mediated device that the driver is bound to.
 pub(crate) struct Bound {
     mdev: Arc<Mediated>,
+    _file: debugfs::File<Mediated>,
     _registration: vfio::Registration<Mediated>,
     _announcing: Announcing,
 }
@@ -640,6 +662,7 @@ impl mdev::Driver for Driver {
         let bound = Announcing::start(mdev.clone()).and_then(|announcing| {
             let bound = Bound {
                 mdev: mdev.clone(),
+                _file: host.file(mdev.name(), mdev.clone()),
                 _registration: vfio::Registration::new(device, mdev.clone())?,
                 _announcing: announcing,
             };

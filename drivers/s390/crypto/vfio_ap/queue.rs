@@ -32,11 +32,16 @@ use crate::{
         Reset,
         ResetOutcome, //
     },
+    overview::QueueOverview, //
 };
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
@@ -66,12 +71,18 @@ pub(crate) struct State {
     pub(crate) releasing: u32,
     /// The pages that are to be unpinned; counted in `releasing`.
     pub(crate) leaving: Option<KBox<Pin>>,
+    /// How many resets were started.
+    pub(crate) resets: u64,
 }
 
 /// A bound queue.
 #[pin_data]
 pub(crate) struct Queue {
     apqn: Apqn,
+    /// How many AQICs of guests were performed.
+    pub(crate) aqics: Atomic<u64>,
+    /// How many were refused, by hardware or on its behalf.
+    pub(crate) refused: Atomic<u64>,
     /// Lock 4.
     #[pin]
     pub(crate) state: Mutex<State>,
@@ -93,6 +104,8 @@ impl Queue {
         Arc::pin_init(
             pin_init!(Self {
                 apqn,
+                aqics: Atomic::new(0),
+                refused: Atomic::new(0),
                 state <- new_mutex!(State::default(), "vfio_ap::queue.state"),
             }),
             GFP_KERNEL,
@@ -131,12 +144,50 @@ impl Queue {
 
     /// Returns what an administrator is told.
     pub(crate) fn status(&self) -> Status {
+        self.state.lock().status()
+    }
+
+    /// Returns what is shown of it.
+    pub(crate) fn overview(&self) -> QueueOverview {
         let state = self.state.lock();
 
-        match (&state.owner, &state.guest) {
+        QueueOverview {
+            status: state.status().as_str(),
+            reset: match (&state.reset, state.outcome) {
+                (Some(_), _) => "under way",
+                (None, None) => "none",
+                (None, Some(ResetOutcome::Completed)) => "done",
+                (None, Some(ResetOutcome::Deconfigured)) => "deconfigured",
+                (None, Some(ResetOutcome::Checkstopped)) => "checkstopped",
+                (None, Some(ResetOutcome::Gone)) => "gone",
+                (None, Some(ResetOutcome::Unexpected(_))) => "failed",
+            },
+            interrupts: state.interrupts(),
+            resets: state.resets,
+            aqics: self.aqics.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            owner: state.owner.clone(),
+        }
+    }
+}
+
+impl State {
+    fn status(&self) -> Status {
+        match (&self.owner, &self.guest) {
             (None, _) => Status::Unassigned,
             (Some(_), None) => Status::Assigned,
             (Some(_), Some(_)) => Status::InUse,
+        }
+    }
+}
+
+impl Status {
+    /// Returns it as the attribute `status` has it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Status::Unassigned => "unassigned",
+            Status::Assigned => "assigned",
+            Status::InUse => "in use",
         }
     }
 }

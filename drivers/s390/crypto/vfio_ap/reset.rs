@@ -151,6 +151,7 @@ impl Queue {
         // If it has ended already, the first poll will find out.
         let _ = reset.requested(ap::zapq(self.apqn()));
         state.reset = Some(reset);
+        state.resets += 1;
         state.disabling = None;
     }
 

@@ -25,11 +25,12 @@ mod kapi;
 mod matrix;
 mod mdev;
 pub mod model;
+mod overview;
 mod queue;
 mod reset;
 
 use kapi::{
-    ap,
+    ap, debugfs,
     device::{
         Names,
         StandaloneDevice, //
@@ -64,6 +65,7 @@ module! {
 /// All that a loaded module has. Dropped from the first field to the last, which undoes the
 /// loading, whether it succeeded or not, in the opposite order.
 struct VfioAp {
+    _overview: debugfs::File<Host>,
     _parent: ParentRegistration<mdev::Driver>,
     _queues: ap::Registration<queue::Driver>,
     _background: reset::Background,
@@ -82,12 +84,13 @@ impl kernel::Module for VfioAp {
         let queues = ap::Registration::new(module, host.clone())?;
         let parent = ParentRegistration::new(
             &mut matrix,
-            Registration::new(module, host)?,
+            Registration::new(module, host.clone())?,
             c"passthrough",
             c"VFIO AP Passthrough Device",
         )?;
 
         Ok(Self {
+            _overview: host.file(c"host", host.clone()),
             _parent: parent,
             _queues: queues,
             _background: background,

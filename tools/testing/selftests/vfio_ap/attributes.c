@@ -521,6 +521,44 @@ TEST_F(attributes, ap_config_malformed)
 
 C_DEFECT(attributes, mdev, ap_config_malformed, "takes malformed text");
 
+/* More than a page has room for: cut at the end of a line. */
+TEST_F(attributes, matrix_ends_with_a_whole_line)
+{
+	uint64_t apm[4] = {}, aqm[4] = {}, none[4] = {};
+	static char expected[0x41 * 0x11 * 8 + 1], shown[8192];
+	char masks[3][MASK_LENGTH], config[256];
+	unsigned int a, d;
+	int length;
+
+	if (strspn(host.test_apmask + 2, "0") != strlen(host.test_apmask) - 2)
+		test_skip(_metadata, "not all adapters are vfio_ap's");
+	if (host.max_adapter < 0x40 || host.max_domain < 0x10)
+		test_skip(_metadata, "the host cannot have so many");
+	for (a = 0; a <= 0x40; a++) {
+		mask_set(apm, a, true);
+		for (d = 0; d <= 0x10; d++) {
+			mask_set(aqm, d, true);
+			sprintf(expected + strlen(expected), "%02x.%04x\n", a,
+				d);
+		}
+	}
+	mask_format(apm, masks[0]);
+	mask_format(aqm, masks[1]);
+	mask_format(none, masks[2]);
+	snprintf(config, sizeof(config), "%s,%s,%s", masks[0], masks[1],
+		 masks[2]);
+	ASSERT_EQ(0, mdev_write(self->uuid, "ap_config", config));
+	length = mdev_read(self->uuid, "matrix", shown, sizeof(shown));
+	/* All lines that there is room for, and nothing else. */
+	ASSERT_LE(4096 - 2 * 8, length);
+	ASSERT_GE(4096, length);
+	EXPECT_EQ('\n', shown[length - 1]);
+	EXPECT_EQ(0, strncmp(expected, shown, length));
+}
+
+C_DEFECT(attributes, mdev, matrix_ends_with_a_whole_line,
+	 "cuts the last line of a page");
+
 /* A queue's status: unassigned, assigned. "in use" is with the guests. */
 TEST_F(attributes, queue_status)
 {

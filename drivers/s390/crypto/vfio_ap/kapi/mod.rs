@@ -11,6 +11,7 @@ mod bindings;
 pub(crate) mod airq;
 pub(crate) mod ap;
 pub(crate) mod dbf;
+pub(crate) mod debugfs;
 pub(crate) mod device;
 pub(crate) mod errno;
 pub(crate) mod eventfd;

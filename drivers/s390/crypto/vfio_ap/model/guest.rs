@@ -67,6 +67,11 @@ impl<R: Borrow<AdapterRows>> PassableTable<R> {
         self.passable.contains(apqn)
     }
 
+    /// Returns how many queues may be passed, 0 to 65536.
+    pub fn count(&self) -> u32 {
+        self.passable.count()
+    }
+
     /// Returns the domains of one adapter whose queues may be passed, as a mask of APQIs.
     pub fn row(&self, apid: Apid) -> Mask256 {
         self.passable.row(apid)

@@ -56,6 +56,11 @@ impl Limits {
         in_range(number, self.max_apid).map(Apid)
     }
 
+    /// Iterates over the APIDs of all adapters that the host can have, in ascending order.
+    pub fn apids(&self) -> impl Iterator<Item = Apid> {
+        (0..=self.max_apid).map(Apid)
+    }
+
     /// Makes an APQI of a number.
     ///
     /// # Errors

@@ -79,6 +79,7 @@ pub use self::{
     text::{
         ConfigError,
         NumberError,
-        Page, //
+        Page,
+        Ranges, //
     },
 };

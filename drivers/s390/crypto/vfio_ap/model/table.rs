@@ -85,6 +85,14 @@ impl<R: Borrow<AdapterRows>> ApqnTable<R> {
         self.rows.borrow()[usize::from(apid.get())]
     }
 
+    /// Returns how many APQNs the table has, 0 to 65536.
+    pub fn count(&self) -> u32 {
+        self.rows
+            .borrow()
+            .iter()
+            .fold(0, |count, row| row.count().saturating_add(count))
+    }
+
     /// Iterates over the APQNs of `set` that the table has, in ascending order.
     pub fn iter_in<'a>(&'a self, set: &'a ApqnSet) -> impl Iterator<Item = Apqn> + 'a {
         set.rows().flat_map(move |(apid, domains)| {

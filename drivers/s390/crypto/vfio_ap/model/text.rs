@@ -114,6 +114,40 @@ pub fn write_ap_config(out: &mut impl Write, matrix: &Matrix) -> fmt::Result {
     writeln!(out, "{},{},{}", matrix.apm(), matrix.aqm(), matrix.adm())
 }
 
+/// A mask as ranges of numbers, however long a list of all would be: `04-06,0a`, or `none`.
+#[derive(Clone, Copy, Debug)]
+pub struct Ranges {
+    /// The numbers.
+    pub mask: Mask256,
+    /// How many hexadecimal digits each has: 2 for adapters, 4 for domains.
+    pub digits: usize,
+}
+
+impl fmt::Display for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.digits;
+        let mut bits = self.mask.iter().peekable();
+        let mut separator = "";
+
+        if self.mask.is_empty() {
+            return f.write_str("none");
+        }
+        while let Some(first) = bits.next() {
+            let mut last = first;
+
+            while let Some(next) = bits.next_if(|&next| Some(next) == last.checked_add(1)) {
+                last = next;
+            }
+            write!(f, "{separator}{first:0digits$x}")?;
+            if last != first {
+                write!(f, "-{last:0digits$x}")?;
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
 /// Why a text is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberError {

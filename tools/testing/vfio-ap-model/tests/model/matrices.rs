@@ -226,6 +226,7 @@ proptest! {
         let within = &reference & &product(&apids, &apqis);
 
         prop_assert!(table.iter_in(&set).map(pair).eq(within));
+        prop_assert_eq!(table.count() as usize, reference.len());
         for &(apid, apqi) in &reference {
             prop_assert!(table.contains(apqn(apid, apqi)));
             prop_assert!(table.row(ALL.apid(apid.into()).unwrap()).test(apqi));

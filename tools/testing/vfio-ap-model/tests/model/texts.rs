@@ -50,6 +50,26 @@ fn control_domains_is_a_line_for_each_domain() {
 }
 
 #[test]
+fn ranges_are_as_short_as_they_can_be() {
+    let text = |bits: &[u8], digits| {
+        Ranges {
+            mask: mask(&bits.iter().copied().collect()),
+            digits,
+        }
+        .to_string()
+    };
+
+    assert_eq!(text(&[], 2), "none");
+    assert_eq!(text(&[4], 2), "04");
+    assert_eq!(text(&[4, 5], 2), "04-05");
+    assert_eq!(
+        text(&[0, 1, 2, 0x47, 0xfe, 0xff], 4),
+        "0000-0002,0047,00fe-00ff"
+    );
+    assert_eq!(text(&Vec::from_iter(0..=255), 2), "00-ff");
+}
+
+#[test]
 fn ap_config_is_three_masks_in_a_line() {
     let matrix = matrix(&[0].into(), &[7].into(), &[255].into());
 
@@ -318,6 +338,21 @@ proptest! {
             .collect();
 
         prop_assert_eq!(parse_mask(format!("0x{digits}").as_bytes()), Some(mask(&bits)));
+    }
+
+    #[test]
+    fn ranges_have_every_bit_once(bits in bits()) {
+        let text = Ranges { mask: mask(&bits), digits: 2 }.to_string();
+        let numbers: Vec<u8> = text
+            .split(',')
+            .filter(|range| *range != "none")
+            .flat_map(|range| {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                u8::from_str_radix(first, 16).unwrap()..=u8::from_str_radix(last, 16).unwrap()
+            })
+            .collect();
+
+        prop_assert!(numbers.iter().eq(bits.iter()));
     }
 
     #[test]
