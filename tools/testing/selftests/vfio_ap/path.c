@@ -153,6 +153,45 @@ TEST_F(path, twenty_requests)
 	EXPECT_EQ(20, vmm_mailbox(&guest->vmm, 0)->nr_io);
 }
 
+/* A request that is cut short gets an error reply, and the next one its own. */
+TEST_F(path, malformed_requests)
+{
+	struct guest *guest = &self->guest;
+	const uint8_t *reply = guest->vmm.mem + GUEST_REPLY;
+	size_t whole = ap_request(&guest->vmm, guest->mode, guest->apqn);
+	const size_t cut[] = { 0, 1, 8, 16, whole / 2, whole - 1 };
+	struct ap_result result;
+	const char *wrong;
+	unsigned int i, k;
+	uint64_t psmid;
+	size_t length;
+
+	for (i = 0; i < ARRAY_SIZE(cut); i++) {
+		ap_request(&guest->vmm, guest->mode, guest->apqn);
+		ASSERT_OK(ap_nqap(&guest->vmm, guest->apqn, PSMID + i, cut[i],
+				  &result), guest->vmm.error);
+		ASSERT_EQ(0, result.pgm);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		for (k = 0; k < 1000; k++) {
+			ASSERT_OK(ap_dqap(&guest->vmm, guest->apqn, &psmid,
+					  &length, &result), guest->vmm.error);
+			if (result.rc != AP_RC_NO_REPLY)
+				break;
+			sleep_ms(5);
+		}
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		EXPECT_EQ(PSMID + i, psmid);
+		/* Type 82, and behind two reserved bytes the reply code */
+		EXPECT_LE(8, length);
+		EXPECT_EQ(0x82, reply[1])
+			TH_LOG("%zu of %zu bytes", cut[i], whole);
+		EXPECT_NE(0, reply[4]);
+	}
+	wrong = guest_request(guest, PSMID, -1);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+}
+
 /* While enabled, the NIB's page is pinned; when disabled, none is. */
 TEST_F(path, disable_unpins)
 {
