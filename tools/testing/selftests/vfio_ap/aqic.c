@@ -643,6 +643,27 @@ TEST_F(two_cpus, the_waiting_one_is_interrupted)
 	}
 }
 
+/* An administrator finds what was refused in the debug feature. */
+TEST_F(aqic, refusal_is_recorded)
+{
+	static const char view[] = "/sys/kernel/debug/s390dbf/vfio_ap/sprintf";
+	static const char clear[] = "/sys/kernel/debug/s390dbf/vfio_ap/flush";
+	static char text[65536];
+	uint16_t apqn = self->guest.apqn;
+	char number[8];
+
+	if (!path_exists(view))
+		test_skip(_metadata, "no debugfs");
+	snprintf(number, sizeof(number), "%x", apqn);
+	ASSERT_EQ(0, sysfs_write(clear, "-"));
+	EXPECT_LE(0, sysfs_read(view, text, sizeof(text)));
+	EXPECT_STREQ("", text);
+	EXPECT_AQIC(AP_RC_INVALID_ADDRESS, apqn, AQIC_IR, 0);
+	EXPECT_LT(0, sysfs_read(view, text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, number))
+		TH_LOG("no record of queue %s: %s", number, text);
+}
+
 /* --- with the emulated host's hardware events ---------------------------- */
 
 /* AQIC while the guest's own reset is not done yet: 02, and nothing is kept. */
@@ -710,6 +731,35 @@ TEST_F(aqic, disable_is_refused)
 	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, 0, 0);
 	EXPECT_IRQ(false);
 	EXPECT_EQ(0, pinned_kib());
+}
+
+/* Every other code that disabling can end with: the guest gets it, no more. */
+TEST_F(aqic, disable_ends_otherwise)
+{
+	static const uint8_t codes[] = {
+		AP_RC_NOT_AVAILABLE, AP_RC_RESET, AP_RC_DECONFIGURED,
+		AP_RC_CHECKSTOPPED, AP_RC_INVALID_ADDRESS, 0x42,
+	};
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	unsigned int i;
+
+	NEED_APHW();
+	SKIP_ON_C("warns, and unpins what the queue still writes to");
+	for (i = 0; i < ARRAY_SIZE(codes); i++) {
+		EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, AQIC_IR, GUEST_NIB);
+		EXPECT_IRQ(true);
+		EXPECT_EQ(4, pinned_kib());
+		QUEUE("response aqic %02x count 1", codes[i]);
+		EXPECT_AQIC(codes[i], guest->apqn, 0, 0);
+		ASSERT_OK(ap_disable_irq(&guest->vmm, guest->apqn, &result),
+			  guest->vmm.error);
+		EXPECT_EQ(AP_RC_NORMAL, result.rc)
+			TH_LOG("after response code %02x", codes[i]);
+		EXPECT_IRQ(false);
+		EXPECT_EQ(0, pinned_kib())
+			TH_LOG("after response code %02x", codes[i]);
+	}
 }
 
 /* An interrupt that takes its time to go on and off. */

@@ -5,6 +5,7 @@
  */
 #include "lib/test.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -92,6 +93,35 @@ TEST_F(matrix_device, available_instances)
 	ASSERT_LT(0, sysfs_read(MDEV_TYPE "/available_instances", after,
 				sizeof(after)));
 	EXPECT_STREQ(before, after);
+}
+
+/* One for each queue that there can be. */
+TEST_F(matrix_device, instances)
+{
+	char text[32], uuid[UUID_LENGTH];
+	unsigned long count;
+	struct dirent *entry;
+	DIR *devices;
+
+	mdev_uuid(uuid, 1);
+	ASSERT_EQ(0, mdev_create(uuid));
+	ASSERT_LT(0, sysfs_read(MDEV_TYPE "/available_instances", text,
+				sizeof(text)));
+	count = strtoul(text, NULL, 10);
+	devices = opendir(MDEV_TYPE "/devices");
+	ASSERT_NE(NULL, devices);
+	while ((entry = readdir(devices)))
+		count += entry->d_name[0] != '.';
+	closedir(devices);
+	EXPECT_EQ(65536, count);
+}
+
+/* The matrix device has one driver, for good. */
+TEST_F(matrix_device, stays_bound)
+{
+	EXPECT_TRUE(path_exists("/sys/bus/matrix/drivers/vfio_ap/matrix"));
+	EXPECT_FALSE(path_exists("/sys/bus/matrix/drivers/vfio_ap/bind"));
+	EXPECT_FALSE(path_exists("/sys/bus/matrix/drivers/vfio_ap/unbind"));
 }
 
 TEST_F(matrix_device, create_refuses)
@@ -558,6 +588,27 @@ TEST_F(attributes, matrix_ends_with_a_whole_line)
 
 C_DEFECT(attributes, mdev, matrix_ends_with_a_whole_line,
 	 "cuts the last line of a page");
+
+/* A bit beyond the maximum is refused, and with it the rest. */
+TEST_F(attributes, ap_config_beyond_the_maximum)
+{
+	uint64_t good[4] = {}, bad[4] = {}, none[4] = {};
+	char config[256], before[8192], after[8192];
+
+	if (host.max_domain == 255)
+		test_skip(_metadata, "no domain is beyond the maximum");
+	mask_set(good, host.max_domain, true);
+	mask_set(bad, host.max_domain + 1, true);
+	snapshot(self->uuid, before);
+	config_text(config, none, none, bad);
+	EXPECT_EQ(-ENODEV, mdev_write(self->uuid, "ap_config", config));
+	config_text(config, none, bad, good);
+	EXPECT_EQ(-ENODEV, mdev_write(self->uuid, "ap_config", config));
+	snapshot(self->uuid, after);
+	EXPECT_STREQ(before, after);
+	config_text(config, none, none, good);
+	EXPECT_EQ(0, mdev_write(self->uuid, "ap_config", config));
+}
 
 /* A queue's status: unassigned, assigned. "in use" is with the guests. */
 TEST_F(attributes, queue_status)

@@ -25,9 +25,20 @@ FIXTURE_SETUP(exclusivity)
 	ASSERT_EQ(0, mdev_assign(self->first, "assign_domain", self->d));
 }
 
+static int override_driver(unsigned int a, unsigned int d, const char *driver)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), AP_DEVICES "/%02x.%04x/driver_override", a,
+		 d);
+	return sysfs_write(path, driver);
+}
+
 FIXTURE_TEARDOWN_PARENT(exclusivity)
 {
 	test_end();
+	/* Masks cannot be written while there is an override. */
+	override_driver(self->a, self->d, "\n");
 	masks_restore();
 	queues_settle();
 }
@@ -145,10 +156,23 @@ static void give_to_host(struct __test_metadata *_metadata, unsigned int a,
 	ASSERT_EQ(0, sysfs_write(AP_BUS "/aqmask", text));
 }
 
+/* One adapter, one usage domain, and the same control domain. */
+static void config_of(char config[256], unsigned int a, unsigned int d)
+{
+	uint64_t apm[4] = {}, aqm[4] = {};
+	char masks[2][MASK_LENGTH];
+
+	mask_set(apm, a, true);
+	mask_set(aqm, d, true);
+	mask_format(apm, masks[0]);
+	mask_format(aqm, masks[1]);
+	snprintf(config, 256, "%s,%s,%s\n", masks[0], masks[1], masks[1]);
+}
+
 /* A queue that is reserved for the host's drivers. */
 TEST_F(exclusivity, reserved_for_the_host)
 {
-	char driver[64] = "";
+	char driver[64] = "", config[256];
 
 	ASSERT_EQ(0, mdev_remove(self->first));
 	give_to_host(_metadata, self->a, self->d);
@@ -166,6 +190,12 @@ TEST_F(exclusivity, reserved_for_the_host)
 		  mdev_assign(self->second, "assign_adapter", self->a));
 	EXPECT_MATRIX(self->second, ".%04x\n", self->d);
 
+	/* Nor by ap_config, which changes nothing then. */
+	config_of(config, self->a, self->d);
+	EXPECT_EQ(-EADDRNOTAVAIL,
+		  mdev_write(self->second, "ap_config", config));
+	EXPECT_MATRIX(self->second, ".%04x\n", self->d);
+
 	/* And when the host gives it back, it can be had. */
 	ASSERT_EQ(0, masks_restore());
 	EXPECT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
@@ -173,6 +203,46 @@ TEST_F(exclusivity, reserved_for_the_host)
 	ASSERT_EQ(0, queue_driver(APQN(self->a, self->d), driver,
 				  sizeof(driver)));
 	EXPECT_STREQ("vfio_ap", driver);
+}
+
+/* All queues are the host's but one, by a driver override. */
+TEST_F(exclusivity, driver_override)
+{
+	uint16_t apqn = APQN(self->a, self->d);
+	char driver[64] = "", all[MASK_LENGTH];
+	uint64_t mask[4] = { ~0UL, ~0UL, ~0UL, ~0UL };
+
+	/* An override and masks exclude each other. */
+	EXPECT_EQ(-EINVAL, override_driver(self->a, self->d, "vfio_ap"));
+	ASSERT_EQ(0, mdev_remove(self->first));
+	mask_format(mask, all);
+	ASSERT_EQ(0, sysfs_write(AP_BUS "/aqmask", all));
+	ASSERT_EQ(0, sysfs_write(AP_BUS "/apmask", all));
+	queues_settle();
+	ASSERT_EQ(0, queue_driver(apqn, driver, sizeof(driver)));
+	EXPECT_STRNE("vfio_ap", driver);
+
+	ASSERT_EQ(0, override_driver(self->a, self->d, "vfio_ap"));
+	EXPECT_EQ(-EINVAL, sysfs_write(AP_BUS "/apmask", host.test_apmask));
+	/* It is the host's until it is bound anew. */
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_EQ(-EADDRNOTAVAIL,
+		  mdev_assign(self->second, "assign_domain", self->d));
+	EXPECT_EQ(0, queue_unbind(apqn));
+	EXPECT_EQ(0, queue_bind(apqn, "vfio_ap"));
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_domain", self->d));
+	EXPECT_MATRIX(self->second, "%02x.%04x\n", self->a, self->d);
+	/* The neighbours are the host's still. */
+	if (host.nr_domains > 1)
+		EXPECT_EQ(-EADDRNOTAVAIL,
+			  mdev_assign(self->second, "assign_domain",
+				      host.domain[1]));
+
+	EXPECT_EQ(0, mdev_remove(self->second));
+	EXPECT_EQ(0, queue_unbind(apqn));
+	EXPECT_EQ(0, override_driver(self->a, self->d, "\n"));
+	EXPECT_EQ(0, sysfs_write(AP_BUS "/apmask", host.test_apmask));
+	EXPECT_EQ(0, sysfs_write(AP_BUS "/aqmask", host.test_aqmask));
 }
 
 /* The host cannot take what is assigned; and can, when it is not any more. */

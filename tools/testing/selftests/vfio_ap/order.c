@@ -3,6 +3,8 @@
  * Whatever goes first - device, group, container, guest, the process, the
  * mediated device, the queue -, everything is released, once.
  */
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -280,6 +282,50 @@ TEST_F(order, mdev_removed_while_open)
 	check_released(_metadata, guest, self->references);
 	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
 	EXPECT_STREQ("unassigned", text);
+}
+
+/* A VMM that wants to know is asked to let go, by an event. */
+TEST_F(order, vmm_is_asked_for_the_device)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irqs = {
+		.set = {
+			.argsz = sizeof(irqs),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_AP_REQ_IRQ_INDEX,
+			.count = 1,
+		},
+	};
+	struct guest *guest = &self->guest;
+	struct pollfd event = { .events = POLLIN };
+	int status;
+	pid_t pid;
+
+	GUEST_UP(guest, .cdev = variant->cdev);
+	event.fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, event.fd);
+	irqs.fd = event.fd;
+	ASSERT_EQ(0, ioctl(guest->vfio.device, VFIO_DEVICE_SET_IRQS, &irqs));
+	EXPECT_EQ(0, poll(&event, 1, 0));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct guest copy = *guest;
+
+		/* The copies of the parent's files must not keep them open. */
+		guest_down(&copy);
+		_exit(mdev_remove(copy.uuid) ? 1 : 0);
+	}
+	EXPECT_EQ(1, poll(&event, 1, 10000));
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	guest_down(guest);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	close(event.fd);
+	EXPECT_TRUE(wait_until(no_references, &self->references, 5000));
 }
 
 /* The queue is taken from vfio_ap while the guest uses it, and comes back. */

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the driver makes of what hardware says: the response codes of a reset,
+ * types of adapters, and changes of the host's AP configuration.
+ *
+ * All of it takes aphw, the emulated host's tool.
+ */
+#include <sys/ioctl.h>
+#include <linux/vfio.h>
+
+#include "lib/test.h"
+
+#define ISC	3
+
+/* Of ZAPQ and TAPQ, where guests can be protected. */
+#define AP_RC_STATE_CHANGE	0x0a
+#define AP_RC_ASSOC_NOT_UNIQUE	0x35
+#define AP_RC_ASSOC_FAILED	0x36
+
+#define NEED_APHW()							\
+	do {								\
+		if (!host.has_aphw)					\
+			test_skip(_metadata, "needs aphw, the emulated host's tool"); \
+	} while (0)
+
+/* --- the response codes of a reset ---------------------------------------- */
+
+FIXTURE(reset_code)
+{
+	struct guest guest;
+};
+
+FIXTURE_SETUP(reset_code)
+{
+	struct ap_result result;
+
+	test_begin();
+	NEED_APHW();
+	GUEST_UP(&self->guest);
+	/* Something to be given back. */
+	ASSERT_OK(ap_enable_irq(&self->guest.vmm, self->guest.apqn, ISC,
+				GUEST_NIB, &result), self->guest.vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_EQ(4, pinned_kib());
+}
+
+FIXTURE_TEARDOWN_PARENT(reset_code)
+{
+	unsigned int apqn = self->guest.apqn;
+
+	hw_change("queue %02x.%04x response zapq none >/dev/null", APID(apqn),
+		  APQI(apqn));
+	hw_change("queue %02x.%04x response tapq none >/dev/null", APID(apqn),
+		  APQI(apqn));
+	hw_change("queue %02x.%04x reset-time 1 >/dev/null", APID(apqn),
+		  APQI(apqn));
+	hw_change("adapter %u configure >/dev/null", APID(apqn));
+	hw_change("adapter %u recover >/dev/null", APID(apqn));
+	bus_rescan();
+	queues_settle();
+	test_end();
+}
+
+#define QUEUE(fmt, ...)							\
+	ASSERT_EQ(0, hw_change("queue %02x.%04x " fmt " >/dev/null",	\
+			       APID(self->guest.apqn),			\
+			       APQI(self->guest.apqn), ##__VA_ARGS__))
+
+static int reset_device(struct guest *guest)
+{
+	return ioctl(guest->vfio.device, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
+/* The queue is the guest's, as new, and holds nothing. */
+static void check_new(struct __test_metadata *_metadata, struct guest *guest)
+{
+	struct ap_result result;
+
+	EXPECT_EQ(0, pinned_kib());
+	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	EXPECT_EQ(AP_EMPTY, result.flags);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+}
+
+/* A reset that is not accepted at first is asked for again. */
+TEST_F(reset_code, refused_at_first)
+{
+	static const uint8_t codes[] = {
+		AP_RC_BUSY, AP_RC_RESET, AP_RC_STATE_CHANGE,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(codes); i++) {
+		QUEUE("response zapq %02x count 3", codes[i]);
+		EXPECT_EQ(0, reset_device(&self->guest))
+			TH_LOG("response code %02x", codes[i]);
+		check_new(_metadata, &self->guest);
+	}
+}
+
+/* When the reset's ioctl returns, the queue is ready. */
+TEST_F(reset_code, takes_its_time)
+{
+	QUEUE("reset-time 300");
+	EXPECT_EQ(0, reset_device(&self->guest));
+	check_new(_metadata, &self->guest);
+}
+
+/* A failed association of a secret goes away with another reset. */
+TEST_F(reset_code, association_failed)
+{
+	static const uint8_t codes[] = {
+		AP_RC_ASSOC_NOT_UNIQUE, AP_RC_ASSOC_FAILED,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(codes); i++) {
+		QUEUE("response tapq %02x count 1", codes[i]);
+		EXPECT_EQ(0, reset_device(&self->guest))
+			TH_LOG("response code %02x", codes[i]);
+		check_new(_metadata, &self->guest);
+	}
+}
+
+/*
+ * An adapter that is not there to be reset: whoever asked is told. Its queue
+ * holds nothing, and the guest keeps it.
+ */
+TEST_F(reset_code, adapter_is_away)
+{
+	static const char * const off[] = { "deconfigure", "checkstop" };
+	static const char * const on[] = { "configure", "recover" };
+	struct guest *guest = &self->guest;
+	char before[4097], after[4097];
+	unsigned int i;
+
+	ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", before,
+			       sizeof(before)));
+	for (i = 0; i < ARRAY_SIZE(off); i++) {
+		ASSERT_EQ(0, hw_change("adapter %u %s", APID(guest->apqn),
+				       off[i]));
+		EXPECT_EQ(-EIO, reset_device(guest))
+			TH_LOG("%s", off[i]);
+		EXPECT_EQ(0, pinned_kib());
+		ASSERT_EQ(0, bus_rescan());
+		ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", after,
+				       sizeof(after)));
+		EXPECT_STREQ(before, after);
+		ASSERT_EQ(0, hw_change("adapter %u %s", APID(guest->apqn),
+				       on[i]));
+		ASSERT_EQ(0, bus_rescan());
+		queues_settle();
+		EXPECT_EQ(0, reset_device(guest));
+		check_new(_metadata, guest);
+	}
+}
+
+/* A queue that is gone by then: whoever asked is told, and nothing is kept. */
+TEST_F(reset_code, queue_is_gone)
+{
+	struct guest *guest = &self->guest;
+
+	QUEUE("response zapq 1");
+	EXPECT_EQ(-EIO, reset_device(guest));
+	EXPECT_EQ(0, pinned_kib());
+	QUEUE("response zapq none");
+	EXPECT_EQ(0, reset_device(guest));
+	check_new(_metadata, guest);
+}
+
+/* A queue that was not reset is nobody's, and so is its adapter. */
+TEST_F(reset_code, no_reset_no_guest)
+{
+	struct guest *guest = &self->guest;
+	char before[4097], after[4097];
+	struct ap_result result;
+
+	SKIP_ON_C("warns, and leaves the queue to the guest");
+	ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", before,
+			       sizeof(before)));
+	QUEUE("response zapq 6");
+	EXPECT_EQ(-EIO, reset_device(guest));
+	ASSERT_LE(0, mdev_read(guest->uuid, "guest_matrix", after,
+			       sizeof(after)));
+	EXPECT_STRNE(before, after);
+	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+
+	QUEUE("response zapq none");
+	EXPECT_EQ(0, reset_device(guest));
+	ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", after,
+			       sizeof(after)));
+	EXPECT_STREQ(before, after);
+	check_new(_metadata, guest);
+}
+
+/* --- the host's configuration --------------------------------------------- */
+
+FIXTURE(configuration)
+{
+	struct guest guest;
+	unsigned int adapter;	/* one that the host does not have */
+	unsigned int domain;	/* likewise */
+};
+
+FIXTURE_SETUP(configuration)
+{
+	char path[128];
+	uint64_t adm[4];
+	char text[MASK_LENGTH];
+
+	test_begin();
+	NEED_APHW();
+	/* Reserved for the host's drivers, were they there? */
+	if (strspn(host.test_apmask + 2, "0") != strlen(host.test_apmask) - 2)
+		test_skip(_metadata, "not all adapters are vfio_ap's");
+	ASSERT_LT(0, sysfs_read(AP_BUS "/ap_control_domain_mask", text,
+				sizeof(text)));
+	ASSERT_EQ(0, mask_parse(text, adm));
+	for (self->adapter = 0; self->adapter <= host.max_adapter;
+	     self->adapter++) {
+		snprintf(path, sizeof(path), AP_DEVICES "/card%02x",
+			 self->adapter);
+		if (!path_exists(path))
+			break;
+	}
+	for (self->domain = 0; self->domain <= host.max_domain;
+	     self->domain++) {
+		snprintf(path, sizeof(path), AP_DEVICES "/%02x.%04x",
+			 host.adapter[0], self->domain);
+		if (!path_exists(path) && !mask_test(adm, self->domain))
+			break;
+	}
+	if (self->adapter > host.max_adapter || self->domain > host.max_domain)
+		test_skip(_metadata, "the host has every adapter or domain");
+	GUEST_UP(&self->guest);
+}
+
+FIXTURE_TEARDOWN_PARENT(configuration)
+{
+	hw_change("adapter remove %u >/dev/null 2>&1", self->adapter);
+	hw_change("domain remove %u >/dev/null 2>&1", self->domain);
+	bus_rescan();
+	queues_settle();
+	test_end();
+}
+
+struct expected_mask {
+	struct guest *guest;
+	unsigned int bit;
+	enum { APM, AQM, ADM } mask;
+	bool on;
+};
+
+static bool mask_is(void *data)
+{
+	struct expected_mask *expected = data;
+	struct ap_result result;
+	struct ap_qci qci;
+	const uint64_t *mask;
+
+	if (ap_qci(&expected->guest->vmm, &qci, &result) || result.pgm)
+		return false;
+	mask = expected->mask == APM ? qci.apm :
+	       expected->mask == AQM ? qci.aqm : qci.adm;
+	return mask_test(mask, expected->bit) == expected->on;
+}
+
+#define EXPECT_MASK(which, number, value)				\
+	EXPECT_TRUE(wait_until(mask_is, &(struct expected_mask){	\
+		.guest = &self->guest, .bit = number, .mask = which,	\
+		.on = value }, 5000))					\
+		TH_LOG("%s %u", #which, number)
+
+/* A usage domain that is assigned before the host has it. */
+TEST_F(configuration, usage_domain)
+{
+	struct guest *guest = &self->guest;
+	uint16_t apqn = APQN(APID(guest->apqn), self->domain);
+	struct ap_result result;
+	char text[64] = "";
+
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_domain", self->domain));
+	EXPECT_MASK(AQM, self->domain, false);
+	/* What is there is not disturbed. */
+	EXPECT_MASK(APM, APID(guest->apqn), true);
+	EXPECT_MASK(AQM, APQI(guest->apqn), true);
+
+	ASSERT_EQ(0, hw_change("domain add %u control=off", self->domain));
+	ASSERT_EQ(0, bus_rescan());
+	EXPECT_MASK(AQM, self->domain, true);
+	EXPECT_MASK(APM, APID(guest->apqn), true);
+	EXPECT_LT(0, queue_status(apqn, text, sizeof(text)));
+	EXPECT_STREQ("in use", text);
+	queue_settle(apqn);
+	ASSERT_OK(ap_reset(&guest->vmm, apqn, &result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, apqn, ISC, GUEST_NIB, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+
+	ASSERT_EQ(0, hw_change("domain remove %u", self->domain));
+	ASSERT_EQ(0, bus_rescan());
+	EXPECT_MASK(AQM, self->domain, false);
+	EXPECT_MASK(APM, APID(guest->apqn), true);
+	EXPECT_MASK(AQM, APQI(guest->apqn), true);
+	EXPECT_EQ(0, pinned_kib());
+}
+
+/* A control domain, likewise. */
+TEST_F(configuration, control_domain)
+{
+	struct guest *guest = &self->guest;
+
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_control_domain",
+				 self->domain));
+	EXPECT_MASK(ADM, self->domain, false);
+	ASSERT_EQ(0, hw_change("domain add %u usage=off", self->domain));
+	ASSERT_EQ(0, bus_rescan());
+	EXPECT_MASK(ADM, self->domain, true);
+	EXPECT_MASK(AQM, self->domain, false);
+	EXPECT_MASK(APM, APID(guest->apqn), true);
+	ASSERT_EQ(0, hw_change("domain remove %u", self->domain));
+	ASSERT_EQ(0, bus_rescan());
+	EXPECT_MASK(ADM, self->domain, false);
+	EXPECT_MASK(APM, APID(guest->apqn), true);
+}
+
+/* Adapters of every type that the driver takes, in every mode. */
+TEST_F(configuration, every_type)
+{
+	static const char * const modes[] = { "accelerator", "cca", "ep11" };
+	struct guest *guest = &self->guest;
+	char driver[64], path[128], text[64];
+	unsigned int type, mode;
+	uint16_t apqn;
+
+	apqn = APQN(self->adapter, APQI(guest->apqn));
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_adapter",
+				 self->adapter));
+	for (type = 4; type <= 8; type++) {
+		for (mode = 0; mode < ARRAY_SIZE(modes); mode++) {
+			ASSERT_EQ(0, hw_change("adapter add %u type=cex%u mode=%s",
+					       self->adapter, type,
+					       modes[mode]));
+			ASSERT_EQ(0, bus_rescan());
+			EXPECT_MASK(APM, self->adapter, true);
+			ASSERT_EQ(0, queue_driver(apqn, driver,
+						  sizeof(driver)));
+			EXPECT_STREQ("vfio_ap", driver);
+			snprintf(path, sizeof(path),
+				 AP_DEVICES "/card%02x/hwtype", self->adapter);
+			ASSERT_LT(0, sysfs_read(path, text, sizeof(text)));
+			/* AP_DEVICE_TYPE_CEX4 is 10. */
+			EXPECT_EQ(type + 6, strtoul(text, NULL, 10));
+			queues_settle();
+			ASSERT_EQ(0, hw_change("adapter remove %u",
+					       self->adapter));
+			ASSERT_EQ(0, bus_rescan());
+			EXPECT_MASK(APM, self->adapter, false);
+		}
+	}
+}
