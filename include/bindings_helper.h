@@ -13,6 +13,7 @@
 #include <asm/uv.h>
 #include <asm/zcrypt.h>
 #include <ap_bus.h>
+#include <trace/events/vfio_ap.h>
 #include "shims.h"
 
 /* bindgen does not see through macros that call functions or cast. */

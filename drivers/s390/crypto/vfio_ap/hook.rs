@@ -16,7 +16,8 @@ use crate::{
             Pqap,
             PqapHook,
             Vcpu, //
-        }, //
+        },
+        trace, //
     },
     matrix::Host,
     mdev::Session,
@@ -90,6 +91,7 @@ impl PqapHook for Hook {
         }
         let status = self.aqic(vcpu, raw_apqn, AqicRequest::decode(gr1, gr2));
 
+        trace::aqic(raw_apqn, gr1, gr2, status);
         if status.raw_response() != ResponseCode::Normal as u8 {
             self.host.record(
                 Level::Warning,

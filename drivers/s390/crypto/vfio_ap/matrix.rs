@@ -45,7 +45,8 @@ use crate::{
             eaddrinuse,
             eaddrnotavail, //
         },
-        may_print, //
+        may_print,
+        trace, //
     },
     mdev::Mediated,
     model::{
@@ -360,18 +361,10 @@ impl Host {
         }
         let added = new.apqns_not_in(&old);
         let removed = old.apqns_not_in(&new);
+        let claimed = self.claim(&mut topology, mdev, reservations.as_ref(), &added);
 
-        if reservations
-            .as_ref()
-            .is_some_and(|reservations| reservations.reserved(&added))
-        {
-            self.record(Level::Warning, &RESERVED, [added.count().into(), 0, 0, 0]);
-            return Err(eaddrnotavail());
-        }
-        if let Err(conflict) = topology.owners.try_claim(&added, mdev.id()) {
-            self.report_conflict(mdev, conflict.apqn, topology.mdevs.get(conflict.owner));
-            return Err(eaddrinuse());
-        }
+        trace::assign(mdev.name(), [new.apm(), new.aqm(), new.adm()], claimed);
+        claimed?;
         topology.owners.release(&removed);
         mdev.set_matrix(new);
         for apqn in topology.bound.iter_in(&removed) {
@@ -385,6 +378,24 @@ impl Host {
         drop(reservations);
 
         batch.wait(self, Wait::RESET);
+        Ok(())
+    }
+
+    fn claim(
+        &self,
+        topology: &mut Topology,
+        mdev: &Mediated,
+        reservations: Option<&Reservations>,
+        added: &ApqnSet,
+    ) -> Result {
+        if reservations.is_some_and(|reservations| reservations.reserved(added)) {
+            self.record(Level::Warning, &RESERVED, [added.count().into(), 0, 0, 0]);
+            return Err(eaddrnotavail());
+        }
+        if let Err(conflict) = topology.owners.try_claim(added, mdev.id()) {
+            self.report_conflict(mdev, conflict.apqn, topology.mdevs.get(conflict.owner));
+            return Err(eaddrinuse());
+        }
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use crate::{
         mdev,
         notify,
         sysfs::Attribute,
+        trace,
         vfio,
         work::{
             Task,
@@ -459,6 +460,7 @@ impl Mediated {
         let kvm = session.as_ref().map(|session| session.kvm.lock());
         let mut state = self.state.lock();
 
+        trace::filter(self.name(), [after.apm(), after.aqm(), after.adm()]);
         state.guest = after;
         state.changes += 1;
         for apqn in topology.bound.iter_in(&after.apqns_not_in(&before)) {
@@ -538,7 +540,10 @@ impl Mediated {
             ended = state.session.take();
             // The adapters come back as the resets end.
             topology.withdraw(&self.host, &state.guest.apqns(), &mut batch);
-            state.guest = GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable);
+            let after = GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable);
+
+            trace::filter(self.name(), [after.apm(), after.aqm(), after.adm()]);
+            state.guest = after;
         }
         self.announce_soon();
         batch.wait(&self.host, Wait::RESET);

@@ -14,6 +14,7 @@ use crate::{
             Format,
             Level, //
         },
+        trace,
         work::{
             Task,
             Worker, //
@@ -148,8 +149,11 @@ impl Queue {
         if state.gone {
             return;
         }
+        let status = ap::zapq(self.apqn());
+
+        trace::reset_start(self.apqn(), status);
         // If it has ended already, the first poll will find out.
-        let _ = reset.requested(ap::zapq(self.apqn()));
+        let _ = reset.requested(status);
         state.reset = Some(reset);
         state.resets += 1;
         state.disabling = None;
@@ -171,6 +175,7 @@ impl Queue {
         };
         let outcome = report.outcome();
 
+        trace::reset_end(self.apqn(), outcome.raw_response());
         state.outcome = Some(outcome);
         if let ResetOutcome::Unexpected(code) = outcome {
             let (apid, apqi) = (self.apqn().apid.get(), self.apqn().apqi.get());

@@ -19,6 +19,7 @@ pub(crate) mod kvm;
 pub(crate) mod mdev;
 pub(crate) mod notify;
 pub(crate) mod sysfs;
+pub(crate) mod trace;
 pub(crate) mod vfio;
 pub(crate) mod work;
 

@@ -173,6 +173,19 @@ pub enum ResetOutcome {
     Unexpected(u8),
 }
 
+impl ResetOutcome {
+    /// Returns the response code that it stands for, for messages.
+    pub const fn raw_response(self) -> u8 {
+        match self {
+            ResetOutcome::Completed => ResponseCode::Normal as u8,
+            ResetOutcome::Deconfigured => ResponseCode::Deconfigured as u8,
+            ResetOutcome::Checkstopped => ResponseCode::Checkstopped as u8,
+            ResetOutcome::Gone => ResponseCode::QNotAvail as u8,
+            ResetOutcome::Unexpected(code) => code,
+        }
+    }
+}
+
 /// The report of a reset that has ended. Only a [`Reset`] makes one.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
