@@ -156,7 +156,9 @@ TEST_F(aqic, not_the_guests_queue)
 			    GUEST_NIB);
 		EXPECT_AQIC(AP_RC_NOT_AVAILABLE, apqn ^ 0x0100, control,
 			    GUEST_NIB);
-		EXPECT_AQIC(AP_RC_NOT_AVAILABLE, 0xffff, control, GUEST_NIB);
+		EXPECT_AQIC(AP_RC_NOT_AVAILABLE,
+			    APQN(host.max_adapter, host.max_domain), control,
+			    GUEST_NIB);
 	}
 	/* vfio_ap's, but nobody's, or another guest's. */
 	for (i = 1; i < host.nr_domains; i++)
@@ -228,7 +230,7 @@ TEST_F(aqic, interrupts_a_running_guest)
 
 	/* TAPQ of another queue, in a loop that only the interruption ends. */
 	vmm_set_slot(&guest->vmm, INSN_PQAP);
-	mailbox->gr[0] = AP_FC_TAPQ | 0xffff;
+	mailbox->gr[0] = AP_FC_TAPQ | APQN(host.max_adapter, host.max_domain);
 	mailbox->cr6 = (uint64_t)(0x80 >> 1) << 24;
 	mailbox->op = GUEST_OP_LOOP_IO;
 	ASSERT_OK(vmm_run(&guest->vmm, 0, 10000), guest->vmm.error);
@@ -547,7 +549,9 @@ TEST_F(aqic, random_registers)
 			  guest->vmm.error);
 		if (result.pgm) {
 			EXPECT_EQ(PGM_SPECIFICATION, result.pgm);
-			EXPECT_NE(0, gr0 & 0x007f0000);
+			EXPECT_TRUE(gr0 & 0x007f0000 ||
+				    APID(gr0 & 0xffff) > host.max_adapter ||
+				    APQI(gr0) > host.max_domain);
 			continue;
 		}
 		EXPECT_TRUE(result.rc == AP_RC_NORMAL ||
