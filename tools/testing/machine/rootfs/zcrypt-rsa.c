@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <openssl/bn.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,10 +25,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MAX_BYTES	512	/* 4096 bits */
+#define MAX_JOBS	64
 #define CLASS		"/sys/class/zcrypt"
 
 /* zcrypt wants p, dp and u eight bytes longer than q and dq. */
@@ -49,6 +52,13 @@ static char node[64];		/* a node of our own, to be removed */
 static int fd = -1;
 static bool quiet;
 static BN_CTX *ctx;
+static volatile sig_atomic_t ended;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	ended = 1;
+}
 
 static void remove_node(void)
 {
@@ -259,7 +269,7 @@ static unsigned int run(unsigned int bits, bool by_crt, unsigned int count)
 	uint8_t expected[MAX_BYTES];
 	int error = 0;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && !ended; i++) {
 		double start = now(), between;
 		int ret;
 
@@ -285,7 +295,7 @@ static unsigned int run(unsigned int bits, bool by_crt, unsigned int count)
 	if (wrong)
 		printf("RSA %4u bits, %s: %u of %u answers are WRONG\n", bits,
 		       by_crt ? "CRT " : "n, e", wrong, count);
-	if (!failed && !wrong && !quiet)
+	if (!failed && !wrong && !ended && !quiet)
 		printf("RSA %4u bits, %s: %3u right, %7.1f/s (software: %.1f/s)\n", bits,
 		       by_crt ? "CRT " : "n, e", count, count / hardware, count / software);
 	return failed + wrong;
@@ -422,7 +432,9 @@ static void usage(FILE *to)
 	      "  --bits=N[,N...]   lengths of the modulus, multiples of 16 from 256 to 4096\n"
 	      "                    (default 512,1024,2048,4096)\n"
 	      "  --count=N         requests of each kind and length (default 4)\n"
-	      "  --seconds=N       go on, round after round, for so long\n"
+	      "  --seconds=N       go on, round after round, for so long, or until SIGTERM\n"
+	      "  --pause=MS        wait so long before every round but the first\n"
+	      "  --jobs=N          by so many processes at the same time\n"
 	      "  --malformed       send requests that are wrong, and see them refused\n"
 	      "  --quiet           tell only what went wrong\n"
 	      "\n"
@@ -448,19 +460,25 @@ int main(int argc, char **argv)
 		{ "bits", required_argument, NULL, 'b' },
 		{ "count", required_argument, NULL, 'c' },
 		{ "seconds", required_argument, NULL, 's' },
+		{ "pause", required_argument, NULL, 'p' },
+		{ "jobs", required_argument, NULL, 'j' },
 		{ "malformed", no_argument, NULL, 'm' },
 		{ "quiet", no_argument, NULL, 'Q' },
 		{ "help", no_argument, NULL, 'h' },
 		{}
 	};
 	unsigned int bits[16] = { 512, 1024, 2048, 4096 }, nr_bits = 4, i;
-	unsigned int count = 4, seconds = 0, wrong = 0;
+	unsigned int count = 4, seconds = 0, pause_ms = 0, jobs = 1, wrong = 0;
+	unsigned int nr_children = 0;
 	bool malformed = false;
 	const char *queue = NULL;
+	pid_t children[MAX_JOBS];
 	double end;
 	char *item;
 	int option;
 
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 'q':
@@ -484,6 +502,12 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			seconds = number("--seconds", optarg, 1, 1000000);
+			break;
+		case 'p':
+			pause_ms = number("--pause", optarg, 0, 1000000);
+			break;
+		case 'j':
+			jobs = number("--jobs", optarg, 1, MAX_JOBS);
 			break;
 		case 'm':
 			malformed = true;
@@ -514,10 +538,35 @@ int main(int argc, char **argv)
 	if (malformed)
 		wrong += malformed_mod_expo() + malformed_crt();
 	end = now() + seconds;
-	do {
+	while (jobs > 1) {
+		pid_t child = fork();
+
+		if (child < 0)
+			fail("fork: %s", strerror(errno));
+		if (!child) {
+			/* The node is the parent's to remove. */
+			node[0] = '\0';
+			nr_children = 0;
+			break;
+		}
+		children[nr_children++] = child;
+		jobs--;
+	}
+	for (;;) {
 		for (i = 0; i < nr_bits; i++)
 			for (int by_crt = 0; by_crt < 2; by_crt++)
 				wrong += run(bits[i], by_crt, count);
-	} while (now() < end && !wrong);
+		if (now() >= end || wrong || ended)
+			break;
+		usleep(1000 * pause_ms);
+	}
+	for (i = 0; i < nr_children; i++) {
+		int how;
+
+		if (ended)
+			kill(children[i], SIGTERM);
+		if (waitpid(children[i], &how, 0) != children[i] || how)
+			wrong++;
+	}
 	return wrong ? 1 : 0;
 }
