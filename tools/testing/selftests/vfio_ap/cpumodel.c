@@ -320,14 +320,13 @@ TEST_F(cpumodel, reserved_bits)
 	uint64_t bit;
 
 	for (i = 0; i < ARRAY_SIZE(functions); i++) {
-		/* QCI has no APQN; what it makes of these bits is not known. */
-		if (functions[i] == AP_FC_QCI ||
-		    !has_function(model, functions[i]))
+		if (!has_function(model, functions[i]))
 			continue;
 		for (k = 41; k <= 47; k++) {
 			bit = 1UL << (63 - k);
-			if (bit == AP_RESET_F && functions[i] != AP_FC_TAPQ &&
-			    functions[i] != AP_FC_AQIC)
+			if (bit == AP_RESET_F && (functions[i] == AP_FC_RAPQ ||
+						  functions[i] == AP_FC_ZAPQ ||
+						  functions[i] == AP_FC_QACT))
 				continue;
 			EXPECT_SPECIFICATION(functions[i] | bit | guest->apqn,
 					     AQIC_IR, GUEST_NIB);
@@ -390,6 +389,7 @@ TEST_F(cpumodel, apqn_out_of_range)
 			AP_FC_TAPQ | ((guest->apqn ^ 0x3f00) & 0x3f0f), 0, 0);
 	for (i = 0; i < ARRAY_SIZE(beyond); i++) {
 		for (k = 0; k < ARRAY_SIZE(functions); k++) {
+			/* QCI is not about a queue. */
 			if (functions[k] == AP_FC_QCI ||
 			    !has_function(model, functions[k]))
 				continue;

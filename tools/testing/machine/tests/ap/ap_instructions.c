@@ -293,6 +293,7 @@ static void test_specification_exceptions(void)
 	SAME(pqap(&g, TAPQ | 0x00010000 | ACCELERATOR, 0, 0), EXCEPTION);
 	SAME(pqap(&g, TAPQ | F_BIT | ACCELERATOR, 0, 0), EXCEPTION);
 	SAME(pqap(&g, AQIC | F_BIT | ACCELERATOR, 0, 0), EXCEPTION);
+	SAME(pqap(&g, QCI | F_BIT, 0, (unsigned long)buffer), EXCEPTION);
 	SAME(pqap(&g, RAPQ | F_BIT | ACCELERATOR, 0, 0), 0);
 	reset(ACCELERATOR);
 	SAME(pqap(&g, QCI, 0, (unsigned long)buffer + 4), EXCEPTION);

@@ -312,7 +312,8 @@ static bool pqap_function_valid(CPUS390XState *env)
         return !(gr0 & PQAP_RESERVED) &&
                ap_has_facility(env, S390_FEAT_AP_QUEUE_INTERRUPT_CONTROL);
     case PQAP_QCI:
-        return ap_has_facility(env, S390_FEAT_AP_QUERY_CONFIG_INFO);
+        return !(gr0 & PQAP_RESERVED) &&
+               ap_has_facility(env, S390_FEAT_AP_QUERY_CONFIG_INFO);
     case PQAP_QACT:
         /* It is QCI that tells that there is QACT. */
         return !(gr0 & PQAP_RESERVED & ~PQAP_F) &&
