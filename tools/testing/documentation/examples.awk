@@ -5,7 +5,9 @@
 #   awk -v mode=script -f examples.awk DOCUMENT
 #	prints a script of what the examples execute
 #   awk -v mode=merge -v outputs=FILE -f examples.awk DOCUMENT
-#	prints the document with what that script has printed
+#	prints the document with what that script has printed; with
+#	-v driver=NAME, blocks whose output is different with that driver stay
+#	as they are
 
 function is_command(text) {
 	return text ~ /^(guest)?# /
@@ -30,7 +32,8 @@ function copy_blank_lines() {
 function end_command() {
 	number++
 	if (mode == "merge") {
-		printf "%s", output[number]
+		if (!keep)
+			printf "%s", output[number]
 	} else {
 		print "printf '\\n%s\\n' " quoted(mark)
 		if (sub(/^guest# /, "", command))
@@ -50,6 +53,10 @@ function example(text) {
 		command = text
 	} else {
 		# What an earlier run has printed.
+		if (keep) {
+			copy_blank_lines()
+			copy(indentation text)
+		}
 		blank = 0
 		return
 	}
@@ -105,6 +112,8 @@ state == "literal" && !/^[ \t]*$/ {
 	match($0, /^[ \t]*/)
 	if (RLENGTH && is_command(substr($0, RLENGTH + 1))) {
 		state = "example"
+		keep = driver != "" && differs == driver
+		differs = ""
 		indentation = substr($0, 1, RLENGTH)
 		for (n in output)
 			gsub(/\v/, indentation, output[n])
@@ -115,6 +124,10 @@ state == "literal" && !/^[ \t]*$/ {
 
 {
 	copy($0)
+}
+
+/^\.\. replay-differs: / {
+	differs = $3
 }
 
 /^\.\. replay-guest: / && mode == "script" {
