@@ -15,7 +15,7 @@ kvm_list_check() {
 		"$(result kvmtests)/tests" <(awk '{ sub(/#.*/, "") } NF { print $4 }' \
 			"$MACHINE_DIR/tests/kvm/expected" | LC_ALL=C sort -u) || return
 	! awk '/^(#|$)/ { next }
-		!/^kvm(-all)? +[0-9]+ +(skip|(pass|fail)(,[0-9]+)?) +[a-z]/ ||
+		!/^kvm(-all)? +[0-9]+ +(skip|pass(,[0-9]+)?|(fail|abort),[0-9]+) +[a-z]/ ||
 		(!/ pass / || NF > 4) && !/ # ./ { print FILENAME ":" FNR ": " $0 }' \
 		"$MACHINE_DIR/tests/kvm/expected" | grep .
 }
@@ -71,6 +71,14 @@ kvm_judge() {
 				known=$failed failed=0
 			else
 				why="$failed of its results failed"
+			fi
+			;;
+		abort,*)
+			if [[ $passed == "${verdict#*,}" && $status != 0 ]] &&
+				! grep -aq '^not ok' "$dir/output"; then
+				known=1 failed=0 why=
+			else
+				why="$passed of its results passed"
 			fi
 			;;
 		esac
