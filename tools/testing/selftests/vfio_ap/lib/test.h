@@ -226,6 +226,21 @@ static inline void test_signal(int signal)
 	_exit(128 + signal);
 }
 
+/* A kernel that looks for mistakes takes longer: VFIO_AP_TIMEOUT_FACTOR=<n>. */
+static inline void test_scale_timeouts(void)
+{
+	const char *factor = getenv("VFIO_AP_TIMEOUT_FACTOR");
+	int n = factor ? atoi(factor) : 1;
+	struct __fixture_metadata *fixture;
+	struct __test_metadata *test;
+
+	if (n < 1 || n > 100)
+		return;
+	for (fixture = __fixture_list; fixture; fixture = fixture->next)
+		for (test = fixture->tests; test; test = test->next)
+			test->timeout *= n;
+}
+
 /* host_setup() around the harness; skips the program when it fails. */
 static inline int test_main(int argc, char **argv)
 {
@@ -255,6 +270,7 @@ static inline int test_main(int argc, char **argv)
 	if (host.driver_is_c)
 		for (defect = c_defects; defect; defect = defect->next)
 			__register_xfail(&defect->xfail);
+	test_scale_timeouts();
 	optind = 1;
 	return test_harness_run(argc, argv);
 }
