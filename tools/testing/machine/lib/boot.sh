@@ -4,7 +4,8 @@
 #
 # The caller sets: command and environment (arrays), tty, stdin and verbose (0 or
 # 1), timeout and watchdog (seconds), share (a path, or empty), console (the file
-# of the kernel's log) and RELAY (the program).
+# of the kernel's log) and RELAY (the program); and, if the host is slow to come
+# up, boot_timeout (seconds).
 # shellcheck shell=bash disable=SC2154
 
 # make_run_dir: a directory of this run's, in $run_dir. Those of runs that were
@@ -77,6 +78,7 @@ boot() {
 	local relay_options=(--name "$PROGRAM" --timeout "$timeout" --watchdog "$watchdog"
 		--emulator-log "$run_dir/emulator.log" --failure "$run_dir/failure")
 	local relay status=0 signal
+	[[ -z ${boot_timeout:-} ]] || relay_options+=(--boot-timeout "$boot_timeout")
 	((!tty)) || relay_options+=(--terminal)
 	((stdin)) || relay_options+=(--no-input)
 	if ((verbose)); then
