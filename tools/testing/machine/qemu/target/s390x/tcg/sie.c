@@ -57,6 +57,7 @@ enum {
     SIE_ECA         = 0x04c,
     SIE_ICPTCODE    = 0x050,
     SIE_ICPTSTATUS  = 0x051,
+    SIE_IHCPU       = 0x052,
     SIE_IPA         = 0x056,
     SIE_IPB         = 0x058,
     SIE_SCAOH       = 0x05c,
@@ -86,6 +87,9 @@ enum {
     SIE_BLOCK_SIZE  = 0x200,
 };
 
+/* Why a state description is not valid: the others are in sie_validity() */
+#define VALIDITY_PREFIX         0x0037
+
 #define CPUFLAGS_STOP_INT       0x04000000u
 #define CPUFLAGS_IO_INT         0x02000000u
 #define CPUFLAGS_EXT_INT        0x01000000u
@@ -95,6 +99,7 @@ enum {
 #define CPUFLAGS_ZARCH          0x00000800u
 #define CPUFLAGS_KSS            0x00000200u
 #define CPUFLAGS_MCDS           0x00000100u
+#define CPUFLAGS_SM             0x00000080u
 #define CPUFLAGS_P              0x00000001u
 
 #define ICTL_OPEREXC            0x80000000u
@@ -113,6 +118,8 @@ enum {
 /* List of pages that the guest gave up: origin, and where the next entry goes */
 #define CBRL_OFFSET_MASK        0xff8ull
 #define CBRL_FULL               0xff8
+
+#define MS_OFFSET_MASK          0xfffffull
 
 #define SCA_HEADER_SIZE         32
 
@@ -211,7 +218,9 @@ static int sie_host_mmu(CPUS390XState *env, uint64_t gaddr, int rw,
 
 static bool sie_beyond_limit(S390SIEState *sie, uint64_t gaddr)
 {
-    return gaddr > sie->msl || gaddr + sie->mso < gaddr;
+    const uint64_t addr = gaddr + sie->mso;
+
+    return addr > sie->msl || addr < gaddr;
 }
 
 /**
@@ -337,26 +346,19 @@ static S390SIETLBTag sie_tlb_tag(CPUS390XState *env)
 }
 
 /*
- * A guest is entered. If its state description was run on another CPU meanwhile,
- * a PURGE TLB there was not heard here.
+ * A guest is entered. Its state description says on which CPU it was last; the
+ * host changes that if it wants all translations to be forgotten.
  */
 static void sie_tlb_enter(CPUS390XState *env)
 {
     const S390SIETLBTag tag = sie_tlb_tag(env);
-    S390SIETLBTag *mine = &env->sie.tlb_tag;
-    CPUState *other;
+    uint8_t *ihcpu = env->sie.block + SIE_IHCPU;
 
-    if (!memcmp(mine, &tag, sizeof(tag))) {
-        return;
+    if (lduw_be_p(ihcpu) != (uint16_t)env->core_id ||
+        memcmp(&env->sie.tlb_tag, &tag, sizeof(tag))) {
+        stw_be_p(ihcpu, env->core_id);
+        tlb_flush_by_mmuidx(env_cpu(env), MMU_SIE_IDXMAP);
     }
-    CPU_FOREACH(other) {
-        uint8_t **block = &cpu_env(other)->sie.tlb_tag.block;
-
-        if (other != env_cpu(env) && qatomic_read(block) == tag.block) {
-            qatomic_set(block, NULL);
-        }
-    }
-    tlb_flush_by_mmuidx(env_cpu(env), MMU_SIE_IDXMAP);
 }
 
 /*
@@ -608,6 +610,14 @@ static void sie_host_fault(CPUS390XState *env)
     trigger_pgm_exception(env, code);
 }
 
+static void sie_intercept_validity(uint8_t *block, uint16_t reason)
+{
+    stb_p(block + SIE_ICPTCODE, SIE_ICPT_VALIDITY);
+    stb_p(block + SIE_ICPTSTATUS, 0);
+    stw_be_p(block + SIE_IPA, 0);
+    stl_be_p(block + SIE_IPB, (uint32_t)reason << 16);
+}
+
 /* Can an interruption be stored? If not, the host has been told. */
 static bool sie_prefix_accessible(CPUS390XState *env)
 {
@@ -621,8 +631,11 @@ static bool sie_prefix_accessible(CPUS390XState *env)
         return true;
     }
     if (exc == PGM_ADDRESSING) {
-        env->sie.fault_code = PGM_ADDRESSING;
-        env->sie.fault_tec = 0;
+        uint8_t *block = env->sie.block;
+
+        sie_leave(env, SIE_INSN_LEN);
+        sie_intercept_validity(block, VALIDITY_PREFIX);
+        return false;
     }
     sie_host_fault(env);
     return false;
@@ -716,14 +729,6 @@ static uint16_t sie_validity(CPUS390XState *env, const uint8_t *block)
     return 0;
 }
 
-static void sie_intercept_validity(uint8_t *block, uint16_t reason)
-{
-    stb_p(block + SIE_ICPTCODE, SIE_ICPT_VALIDITY);
-    stb_p(block + SIE_ICPTSTATUS, 0);
-    stw_be_p(block + SIE_IPA, 0);
-    stl_be_p(block + SIE_IPB, (uint32_t)reason << 16);
-}
-
 void HELPER(sie)(CPUS390XState *env, uint64_t addr)
 {
     S390SIEState *sie = &env->sie;
@@ -766,8 +771,16 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
 
     sie->pending_icpt = 0;
     sie->per = ldl_be_p(block + SIE_CPUFLAGS) & CPUFLAGS_P;
-    sie->mso = ldq_be_p(block + SIE_MSO);
-    sie->msl = ldq_be_p(block + SIE_MSL);
+    /*
+     * Guest storage: with the limit suppressed, all of the primary space;
+     * otherwise in units of 1 MiB, of which the last belongs to the guest.
+     */
+    sie->mso = 0;
+    sie->msl = UINT64_MAX;
+    if (!(ldl_be_p(block + SIE_CPUFLAGS) & CPUFLAGS_SM)) {
+        sie->mso = ldq_be_p(block + SIE_MSO) & ~MS_OFFSET_MASK;
+        sie->msl = ldq_be_p(block + SIE_MSL) | MS_OFFSET_MASK;
+    }
     sie->epoch = ldq_be_p(block + SIE_EPOCH);
     sie->ckc = ldq_be_p(block + SIE_CKC);
     sie->cputm = ldq_be_p(block + SIE_CPUTM);

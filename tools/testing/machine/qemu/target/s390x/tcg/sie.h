@@ -38,7 +38,7 @@ struct CPUArchState;
  * on no other CPU, translations are kept from one SIE to the next.
  */
 typedef struct S390SIETLBTag {
-    uint8_t *block;             /* the only field that other CPUs change */
+    uint8_t *block;
     uint64_t cr0;
     uint64_t cr1;
     uint64_t cr7;
@@ -89,7 +89,7 @@ typedef struct S390SIEState {
     uint64_t mso;
     uint64_t msl;
 
-    /* whose translations the TLB has, if any: block is NULL if it has none */
+    /* whose translations the TLB has */
     S390SIETLBTag tlb_tag;
 
     /* where s390_sie_host_walk() found the page-table entry */

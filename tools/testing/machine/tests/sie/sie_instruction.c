@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * START INTERPRETIVE EXECUTION on the emulated host, without KVM around it.
+ *
+ * KVM is careful about what it puts into a state description; this module is not.
+ * Loading it runs guests of a few instructions, then random ones under random
+ * controls, and writes TAP to the kernel's log; then it refuses to stay.
+ *
+ * A guest has 1 MiB, which is contiguous in the kernel's own address space. What
+ * is right is what arch/s390/kvm expects: intercept.c, priv.c and, for reasons of
+ * validity interceptions, vsie.c.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/gfp.h>
+#include <linux/hrtimer.h>
+#include <linux/io.h>
+#include <linux/kvm_host.h>
+#include <linux/module.h>
+#include <linux/prandom.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+#include <asm/access-regs.h>
+#include <asm/asm-extable.h>
+#include <asm/ctlreg.h>
+#include <asm/fpu.h>
+#include <asm/kvm_host_types.h>
+#include <asm/lowcore.h>
+
+#define GUEST_ORDER	8
+#define GUEST_SIZE	SZ_1M
+
+/* Where things are in the guest */
+#define PREFIX		0x00000UL
+#define HANDLERS	0x0f000UL
+#define CODE		0x10000UL
+#define SEGMENT_TABLE	0x20000UL
+#define PAGE_TABLE	0x24000UL
+#define DATA		0x30000UL
+#define OTHER_DATA	0x40000UL
+
+#define OLD_PSWS	0x120
+#define NEW_PSWS	0x1a0
+#define PGM_NEW_PSW	0x1d0
+#define PGM_CODE	0x08e
+
+#define PSW_64		(PSW_MASK_EA | PSW_MASK_BA)
+#define VALIDITY(block)	((block)->ipb >> 16)
+
+static unsigned int rounds = 1000;
+module_param(rounds, uint, 0);
+MODULE_PARM_DESC(rounds, "Random guests");
+static unsigned int seed = 1;
+module_param(seed, uint, 0);
+MODULE_PARM_DESC(seed, "What the random guests begin with");
+
+static u8 *guest;				/* GUEST_SIZE */
+static struct kvm_s390_sie_block *block;	/* a page, of which half is used */
+static u8 *areas;				/* a page: GISA, CRYCB, facilities */
+static u8 *given_up;				/* a page: CBRL */
+static u64 gprs[16];				/* GR14 and GR15 are in the block */
+static unsigned int nr_bad;
+
+static void same(const char *what, int line, unsigned long is,
+		 unsigned long wanted)
+{
+	if (is == wanted)
+		return;
+	nr_bad++;
+	pr_info("# line %d: %s is %lx, must be %lx\n", line, what, is, wanted);
+}
+
+#define SAME(is, wanted) same(#is, __LINE__, is, wanted)
+
+/* A guest that has done nothing yet: its PSW is at CODE, all its memory zero. */
+static void new_guest(void)
+{
+	memset(guest, 0, GUEST_SIZE);
+	memset(block, 0, sizeof(*block));
+	memset(gprs, 0, sizeof(gprs));
+	atomic_set(&block->cpuflags, CPUSTAT_ZARCH);
+	block->mso = (unsigned long)guest;
+	block->msl = (unsigned long)guest;
+	block->ckc = U64_MAX;
+	block->cputm = S64_MAX;
+	block->ihcpu = 0xffff;
+	block->gcr[0] = CR0_INITIAL_MASK;
+	block->gcr[14] = CR14_INITIAL_MASK;
+	block->gpsw.mask = PSW_64;
+	block->gpsw.addr = CODE;
+	/* A program interruption ends in a disabled wait. */
+	*(u64 *)(guest + PGM_NEW_PSW) = PSW_64 | PSW_MASK_WAIT;
+	*(u64 *)(guest + PGM_NEW_PSW + 8) = 0xdead;
+}
+
+static void put_code(const char *code, size_t length)
+{
+	memcpy(guest + CODE, code, length);
+}
+
+#define CODE_IS(string) put_code(string, sizeof(string) - 1)
+
+/* An end that the host sees: DIAGNOSE, always intercepted */
+#define DIAG		"\x83\x00\x00\x44"
+
+static enum hrtimer_restart no_news(struct hrtimer *timer)
+{
+	return HRTIMER_NORESTART;
+}
+
+/*
+ * Runs the guest until an interception, or until an interruption of the host's,
+ * which comes in @limit nanoseconds. Returns the interception's code, 0 without.
+ */
+static unsigned int run(unsigned long limit)
+{
+	DECLARE_KERNEL_FPU_ONSTACK32(fpu);
+	u32 access[NUM_ACRS];
+	struct hrtimer timer;
+
+	block->icptcode = 0;
+	hrtimer_setup_on_stack(&timer, no_news, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	kernel_fpu_begin(&fpu, KERNEL_FPC | KERNEL_VXR);
+	save_access_regs(access);
+	hrtimer_start(&timer, ns_to_ktime(limit), HRTIMER_MODE_REL);
+	local_irq_disable();
+	/* The kernel's own memory is not for execution. */
+	local_ctl_clear_bit(0, CR0_INSTRUCTION_EXEC_PROTECTION_BIT);
+	sie64a(block, gprs, get_lowcore()->kernel_asce.val);
+	local_ctl_set_bit(0, CR0_INSTRUCTION_EXEC_PROTECTION_BIT);
+	local_irq_enable();
+	restore_access_regs(access);
+	kernel_fpu_end(&fpu, KERNEL_FPC | KERNEL_VXR);
+	hrtimer_cancel(&timer);
+	destroy_hrtimer_on_stack(&timer);
+	return block->icptcode;
+}
+
+/* Until an interception */
+static unsigned int run_on(void)
+{
+	unsigned int code, i;
+
+	for (i = 0; i < 100; i++) {
+		code = run(10 * NSEC_PER_MSEC);
+		if (code)
+			break;
+	}
+	return code;
+}
+
+/* SIE by itself: the code of its program interruption, 0 without */
+static unsigned int sie(unsigned long real)
+{
+	unsigned int exception = 1;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	asm volatile("	lgr	14,%[real]\n"
+		     "0:	.insn	s,0xb2140000,0(14)\n"
+		     "1:	lhi	%[exception],0\n"
+		     "2:\n"
+		     EX_TABLE(0b, 2b) EX_TABLE(1b, 2b)
+		     : [exception] "+d" (exception)
+		     : [real] "d" (real)
+		     : "cc", "memory", "14");
+	if (exception)
+		exception = get_lowcore()->pgm_code;
+	local_irq_restore(flags);
+	return exception;
+}
+
+static void test_operand(void)
+{
+	new_guest();
+	SAME(sie(virt_to_phys(block) + 256), 6);
+	SAME(sie(virt_to_phys(block) + 8), 6);
+	SAME(sie(1UL << 50), 5);
+}
+
+static unsigned int validity(void)
+{
+	const unsigned int code = run_on();
+
+	SAME(code, ICPT_VALIDITY);
+	/* It has not begun. */
+	SAME(block->gpsw.addr, CODE);
+	return VALIDITY(block);
+}
+
+static void test_validity(void)
+{
+	static const struct {
+		u32 flags;
+		u16 reason;
+	} modes[] = {
+		{ 0, 0x0001 },
+		{ CPUSTAT_ZARCH | CPUSTAT_RRF, 0x0001 },
+		{ CPUSTAT_ZARCH | CPUSTAT_MCDS, 0x0001 },
+		{ CPUSTAT_ZARCH | CPUSTAT_SLSV, 0x0007 },
+		{ CPUSTAT_ZARCH | CPUSTAT_SLSR, 0x0007 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		new_guest();
+		atomic_set(&block->cpuflags, modes[i].flags);
+		SAME(validity(), modes[i].reason);
+	}
+	new_guest();
+	block->scaol = 0x1000;
+	SAME(validity(), 0x0038);
+	new_guest();
+	block->scaoh = U32_MAX;
+	SAME(validity(), 0x0034);
+	new_guest();
+	block->eca = ECA_APIE;
+	SAME(validity(), 0x0039);
+	block->crycbd = 0x7ffffff8;
+	SAME(validity(), 0x0035);
+	block->crycbd = (u32)virt_to_phys(areas) | 2;
+	SAME(validity(), 0x0022);
+	/* And a good one, for comparison */
+	block->crycbd = (u32)virt_to_phys(areas) | CRYCB_FORMAT2;
+	CODE_IS(DIAG);
+	SAME(run_on(), ICPT_INST);
+}
+
+static void test_instruction(void)
+{
+	new_guest();
+	CODE_IS("\xa7\x19\x12\x34" DIAG);	/* lghi %r1,0x1234 */
+	SAME(run_on(), ICPT_INST);
+	SAME(block->ipa, 0x8300);
+	SAME(block->ipb, 0x00440000);
+	SAME(block->icptstatus, 0);
+	SAME(block->gpsw.addr, CODE + 8);
+	SAME(gprs[1], 0x1234);
+
+	/* ex %r0,0(%r2) */
+	new_guest();
+	CODE_IS("\x44\x00\x20\x00");
+	memcpy(guest + DATA, DIAG, 4);
+	gprs[2] = DATA;
+	SAME(run_on(), ICPT_INST);
+	SAME(block->ipa, 0x8300);
+	SAME(block->icptstatus, 0x41);
+	SAME(block->gpsw.addr, CODE + 4);
+
+	/* Illegal operations by request, otherwise the guest gets them. */
+	new_guest();
+	SAME(run_on(), ICPT_WAIT);
+	SAME(*(u16 *)(guest + PGM_CODE), 1);
+	new_guest();
+	block->ictl = ICTL_OPEREXC;
+	SAME(run_on(), ICPT_OPEREXC);
+	SAME(*(u16 *)(guest + PGM_CODE), 0);
+
+	/* Privilege comes first. */
+	new_guest();
+	CODE_IS(DIAG);
+	block->gpsw.mask |= PSW_MASK_PSTATE;
+	SAME(run_on(), ICPT_WAIT);
+	SAME(*(u16 *)(guest + PGM_CODE), 2);
+}
+
+static void test_limit(void)
+{
+	new_guest();
+	CODE_IS("\xe3\x10\x20\x00\x00\x04" DIAG);	/* lg %r1,0(%r2) */
+	gprs[2] = GUEST_SIZE - 8;
+	SAME(run_on(), ICPT_INST);
+	block->gpsw.addr = CODE;
+	gprs[2] = GUEST_SIZE;
+	SAME(run_on(), ICPT_WAIT);
+	SAME(*(u16 *)(guest + PGM_CODE), 5);
+	/* The prefix area, too */
+	new_guest();
+	block->prefix = 0x200000 >> 13;
+	SAME(run_on(), ICPT_VALIDITY);
+	SAME(VALIDITY(block), 0x0037);
+}
+
+static void test_keys(void)
+{
+	new_guest();
+	CODE_IS("\xb2\x29\x00\x12" DIAG);	/* iske %r1,%r2 */
+	gprs[2] = DATA;
+	atomic_or(CPUSTAT_KSS, &block->cpuflags);
+	SAME(run_on(), ICPT_KSS);
+	SAME(block->gpsw.addr, CODE);
+	atomic_andnot(CPUSTAT_KSS, &block->cpuflags);
+	block->ictl = ICTL_ISKE;
+	SAME(run_on(), ICPT_INST);
+	SAME(block->ipa, 0xb229);
+	block->gpsw.addr = CODE;
+	block->ictl = 0;
+	SAME(run_on(), ICPT_INST);
+	SAME(block->ipa, 0x8300);
+
+	/* sske %r3,%r2; rrbe %r0,%r2; iske %r1,%r2 */
+	new_guest();
+	CODE_IS("\xb2\x2b\x00\x32\xb2\x2a\x00\x02\xb2\x29\x00\x12" DIAG);
+	gprs[2] = DATA;
+	gprs[3] = 0x36;
+	SAME(run_on(), ICPT_INST);
+	SAME(gprs[1], 0x32);
+	SAME(block->gpsw.mask >> 44 & 3, 3);
+
+	/* essa %r1,%r2,0 */
+	new_guest();
+	CODE_IS("\xb9\xab\x00\x12" DIAG);
+	gprs[2] = DATA;
+	SAME(run_on(), ICPT_INST);
+	SAME(block->ipa, 0xb9ab);
+	block->gpsw.addr = CODE;
+	block->ecb2 = ECB2_CMMA;
+	block->cbrlo = virt_to_phys(given_up);
+	SAME(run_on(), ICPT_INST);
+	SAME(block->ipa, 0x8300);
+	/* The list is full. */
+	block->gpsw.addr = CODE;
+	block->cbrlo |= 0xff8;
+	SAME(run_on(), ICPT_INST);
+	SAME(block->ipa, 0xb9ab);
+}
+
+/* The guest's translations are kept, but not when the host says so. */
+static void test_translation(void)
+{
+	u64 *segments = (u64 *)(guest + SEGMENT_TABLE);
+	u64 *pages = (u64 *)(guest + PAGE_TABLE);
+	unsigned int i;
+
+	new_guest();
+	CODE_IS("\xe3\x10\x20\x00\x00\x04" DIAG);	/* lg %r1,0(%r2) */
+	for (i = 0; i < 2048; i++)
+		segments[i] = _SEGMENT_ENTRY_INVALID;
+	for (i = 0; i < 256; i++)
+		pages[i] = i * PAGE_SIZE;
+	segments[0] = PAGE_TABLE;
+	*(u64 *)(guest + DATA) = 1;
+	*(u64 *)(guest + OTHER_DATA) = 2;
+	block->gcr[1] = SEGMENT_TABLE | _ASCE_TYPE_SEGMENT | _ASCE_TABLE_LENGTH;
+	block->gpsw.mask |= PSW_MASK_DAT;
+	gprs[2] = DATA;
+	SAME(run_on(), ICPT_INST);
+	SAME(gprs[1], 1);
+
+	pages[DATA / PAGE_SIZE] = OTHER_DATA;
+	block->gpsw.addr = CODE;
+	block->ihcpu = 0xffff;
+	SAME(run_on(), ICPT_INST);
+	SAME(gprs[1], 2);
+
+	pages[DATA / PAGE_SIZE] = _PAGE_INVALID;
+	block->gpsw.addr = CODE;
+	block->ihcpu = 0xffff;
+	SAME(run_on(), ICPT_WAIT);
+	SAME(*(u16 *)(guest + PGM_CODE), 0x11);
+
+	/* Another description, the same addresses */
+	new_guest();
+	CODE_IS("\xe3\x10\x20\x00\x00\x04" DIAG);
+	*(u64 *)(guest + DATA) = 3;
+	gprs[2] = DATA;
+	SAME(run_on(), ICPT_INST);
+	SAME(gprs[1], 3);
+}
+
+static void random_code(struct rnd_state *rnd)
+{
+	/* First bytes of instructions whose second byte, or last, tells which. */
+	static const u8 first[] = {
+		0x01, 0xb2, 0xb2, 0xb2, 0xb3, 0xb9, 0xb9, 0xc0, 0xc2, 0xc4,
+		0xc6, 0xc8, 0xe3, 0xe3, 0xe5, 0xe7, 0xeb, 0xec, 0xed,
+	};
+	u8 *code = guest + CODE;
+	u8 *lowcore = guest + block->prefix * SZ_8K;
+	unsigned int i;
+
+	prandom_bytes_state(rnd, guest, GUEST_SIZE / 4);
+	for (i = 0; i < SZ_4K; i += 2 + 2 * (prandom_u32_state(rnd) % 3)) {
+		const u32 dice = prandom_u32_state(rnd);
+
+		if (dice & 3)
+			code[i] = first[(dice >> 8) % ARRAY_SIZE(first)];
+	}
+	/* Interruptions mostly go on behind their cause: LPSWE of the old PSW. */
+	for (i = 0; i < 6; i++) {
+		u64 *new_psw = (u64 *)(lowcore + NEW_PSWS + i * 16);
+
+		if (lowcore >= guest + GUEST_SIZE || !(prandom_u32_state(rnd) & 15))
+			continue;
+		new_psw[0] = PSW_64;
+		new_psw[1] = HANDLERS + i * 16;
+		*(u32 *)(guest + new_psw[1]) = 0xb2b20000 | (OLD_PSWS + i * 16);
+	}
+}
+
+static u64 random_u64(struct rnd_state *rnd)
+{
+	return (u64)prandom_u32_state(rnd) << 32 | prandom_u32_state(rnd);
+}
+
+/* Addresses of the host's that a state description has: all in areas of ours. */
+static void random_block(struct rnd_state *rnd)
+{
+	const u32 dice = prandom_u32_state(rnd);
+	unsigned int i;
+
+	prandom_bytes_state(rnd, (u8 *)block, sizeof(*block));
+	prandom_bytes_state(rnd, areas, PAGE_SIZE);
+	atomic_set(&block->cpuflags, CPUSTAT_ZARCH |
+		   (prandom_u32_state(rnd) & dice &
+		    (CPUSTAT_KSS | CPUSTAT_P | CPUSTAT_EXT_INT | CPUSTAT_IO_INT)));
+	block->prefix = prandom_u32_state(rnd) % (GUEST_SIZE / SZ_8K + 1);
+	block->prog0c = 0;
+	atomic_set(&block->prog20, 0);
+	block->mso = (unsigned long)guest;
+	block->msl = (unsigned long)guest;
+	block->scaol = virt_to_phys(areas);
+	block->scaoh = 0;
+	block->gd = dice & 1 ? (u32)virt_to_phys(areas) + SZ_1K : 0;
+	block->crycbd = ((u32)virt_to_phys(areas) + SZ_2K) | (dice & 3);
+	block->fac = dice & 8 ? (u32)virt_to_phys(areas) + 3 * SZ_1K : 0;
+	block->cbrlo = virt_to_phys(given_up) | (block->cbrlo & 0xff8);
+	block->ckc = dice & 16 ? block->ckc : U64_MAX;
+	block->gpsw.mask &= PSW_MASK_DAT | PSW_MASK_IO | PSW_MASK_EXT |
+			    PSW_MASK_MCHECK | PSW_MASK_PSTATE | PSW_MASK_ASC |
+			    PSW_MASK_CC | PSW_MASK_PM | PSW_MASK_KEY | PSW_MASK_PER |
+			    (dice & 0xc0 ? 0 : PSW_MASK_WAIT);
+	block->gpsw.mask |= PSW_64;
+	if (dice & 32)
+		block->gpsw.mask &= ~(PSW_MASK_DAT | PSW_MASK_PSTATE);
+	block->gpsw.addr = CODE + (prandom_u32_state(rnd) & 0xffe);
+	/* Seldom all program interruptions, or the first one is the end. */
+	block->ictl &= prandom_u32_state(rnd);
+	if (dice & 0x700)
+		block->ictl &= ~ICTL_PINT;
+	if (dice & 0x3800)
+		atomic_andnot(CPUSTAT_P, &block->cpuflags);
+	for (i = 0; i < 16; i++) {
+		gprs[i] = random_u64(rnd);
+		if (prandom_u32_state(rnd) & 3)
+			gprs[i] &= GUEST_SIZE - 1;
+		if (prandom_u32_state(rnd) & 1)
+			block->gcr[i] &= GUEST_SIZE - 1;
+	}
+}
+
+static void test_random_guests(void)
+{
+	static const u8 known[] = {
+		0, ICPT_INST, ICPT_PROGI, ICPT_EXTREQ, ICPT_IOREQ, ICPT_WAIT,
+		ICPT_VALIDITY, ICPT_STOP, ICPT_OPEREXC, ICPT_KSS,
+	};
+	unsigned long seen[ARRAY_SIZE(known)] = {};
+	struct rnd_state rnd;
+	unsigned int i, k, again;
+
+	prandom_seed_state(&rnd, seed);
+	for (i = 0; i < rounds; i++) {
+		random_block(&rnd);
+		random_code(&rnd);
+		/* On, behind what was intercepted */
+		for (again = 0; again < 8; again++) {
+			const u8 code = run(200 * NSEC_PER_USEC);
+
+			for (k = 0; k < ARRAY_SIZE(known); k++)
+				if (code == known[k])
+					break;
+			if (k == ARRAY_SIZE(known)) {
+				SAME(code, 0);
+				break;
+			}
+			seen[k]++;
+			if (!code || code == ICPT_WAIT || code == ICPT_PROGI ||
+			    code == ICPT_VALIDITY)
+				break;
+			if (code == ICPT_KSS)
+				atomic_andnot(CPUSTAT_KSS, &block->cpuflags);
+			atomic_andnot(CPUSTAT_EXT_INT | CPUSTAT_IO_INT,
+				      &block->cpuflags);
+		}
+		cond_resched();
+	}
+	for (k = 0; k < ARRAY_SIZE(known); k++)
+		pr_info("# random guests: interception %02x, %lu times\n", known[k],
+			seen[k]);
+	/* Random is not nothing. */
+	if (rounds >= 100) {
+		SAME(seen[1] > 0, true);
+		SAME(seen[5] > 0, true);
+	}
+}
+
+static int __init sie_instruction_init(void)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} tests[] = {
+		{ "the operand", test_operand },
+		{ "validity interceptions", test_validity },
+		{ "interception of instructions", test_instruction },
+		{ "the guest's storage limit", test_limit },
+		{ "storage keys and page states", test_keys },
+		{ "translations that are kept", test_translation },
+		{ "random guests", test_random_guests },
+	};
+	unsigned int i;
+
+	guest = (u8 *)__get_free_pages(GFP_KERNEL, GUEST_ORDER);
+	block = (void *)get_zeroed_page(GFP_KERNEL | GFP_DMA);
+	areas = (u8 *)get_zeroed_page(GFP_KERNEL | GFP_DMA);
+	given_up = (u8 *)get_zeroed_page(GFP_KERNEL | GFP_DMA);
+	if (guest && block && areas && given_up) {
+		pr_info("1..%zu\n", ARRAY_SIZE(tests));
+		for (i = 0; i < ARRAY_SIZE(tests); i++) {
+			nr_bad = 0;
+			tests[i].run();
+			pr_info("%sok %u %s\n", nr_bad ? "not " : "", i + 1,
+				tests[i].name);
+		}
+	}
+	free_pages((unsigned long)guest, GUEST_ORDER);
+	free_page((unsigned long)block);
+	free_page((unsigned long)areas);
+	free_page((unsigned long)given_up);
+	return -EAGAIN;
+}
+module_init(sie_instruction_init);
+
+MODULE_DESCRIPTION("Tests of START INTERPRETIVE EXECUTION");
+MODULE_LICENSE("GPL");
