@@ -23,7 +23,7 @@
 #include <asm/access-regs.h>
 #include <asm/asm-extable.h>
 #include <asm/ctlreg.h>
-#include <asm/fpu.h>
+#include <linux/fpu.h>
 #include <asm/kvm_host_types.h>
 #include <asm/lowcore.h>
 

@@ -12,8 +12,9 @@
  * - While env->sie.active is set, CPUS390XState holds the guest's registers,
  *   but for the clock comparator and the CPU timer, which stay the host's.
  * - Host and guest have MMU indexes of their own, and translation blocks of the
- *   two sides differ by FLAG_MASK_SIE. The TLB keeps what it has of a guest until
- *   another one is run (S390SIETLBTag), or until the host invalidates anything.
+ *   two sides differ by FLAG_MASK_SIE. The TLB keeps what it has of a guest
+ *   until another one is run (S390SIETLBTag), or until the host invalidates
+ *   anything.
  * - State is exchanged only where CPUS390XState is complete: in helpers after
  *   cpu_restore_state(), or in the main loop (do_interrupt, exec_interrupt).
  *   A fault inside a helper therefore only records PGM_SIE_HOST_FAULT.
@@ -115,7 +116,7 @@ enum {
 
 #define ECB2_CMMA               0x80
 
-/* List of pages that the guest gave up: origin, and where the next entry goes */
+/* List of pages that the guest gave up: where the next entry goes */
 #define CBRL_OFFSET_MASK        0xff8ull
 #define CBRL_FULL               0xff8
 
@@ -146,8 +147,9 @@ enum {
 #define SIE_INSN_LEN            4
 
 /**
- * s390_sie_host_ram: storage of the host by absolute address, or NULL. RAM of the
- * machine never goes away, so that the pointer stays good while the guest runs.
+ * s390_sie_host_ram: storage of the host by absolute address, or NULL. RAM of
+ * the machine never goes away, so that the pointer stays good while the guest
+ * runs.
  */
 uint8_t *s390_sie_host_ram(uint64_t addr, uint64_t size)
 {
@@ -908,7 +910,8 @@ static bool sie_fetch_insn(CPUS390XState *env, uint64_t *insn)
         uint8_t *p;
 
         page = s390_cpu_get_phys_page_debug(cs, pc & TARGET_PAGE_MASK);
-        p = page == -1 ? NULL : s390_sie_host_ram(page + (pc & ~TARGET_PAGE_MASK), 2);
+        p = page == -1 ? NULL :
+            s390_sie_host_ram(page + (pc & ~TARGET_PAGE_MASK), 2);
         if (!p) {
             return false;
         }

@@ -1,10 +1,10 @@
 /*
  * A guest's storage keys and page states, for interpretive execution (SIE)
  *
- * They outlive the host's page that is behind a guest's one, so that they are in
- * the host's page table: each entry of a 4 KiB table has a page status table
- * entry (PGSTE), 2 KiB further on. union pgste in Linux' arch/s390/kvm/dat.h names
- * its fields, and dat.c there shows what the host expects them to be.
+ * They outlive the host's page that is behind a guest's one, so that they are
+ * in the host's page table: each entry of a 4 KiB table has a page status table
+ * entry (PGSTE), 2 KiB further on. union pgste in Linux' arch/s390/kvm/dat.h
+ * names its fields, and dat.c there shows what the host expects them to be.
  *
  * - A PGSTE's bit PCL is a lock, which the host takes as well. Whoever finds it
  *   taken tries the instruction again, and lets the host go on meanwhile.
@@ -32,7 +32,7 @@
 
 #define PGSTE_KEY_SHIFT         56      /* access control, fetch protection */
 #define PGSTE_PCL               0x0080000000000000ull
-#define PGSTE_HOST_SHIFT        52      /* to HR and HC from the key's R and C */
+#define PGSTE_HOST_SHIFT        52      /* to HR and HC from key's R and C */
 #define PGSTE_GUEST_SHIFT       48      /* the same for GR and GC */
 #define PGSTE_GC                0x0002000000000000ull
 #define PGSTE_ZERO              0x0000000080000000ull
@@ -106,8 +106,9 @@ static void set_real_key(CPUS390XState *env, const SIEPage *page, uint8_t key)
 }
 
 /*
- * Finds the page at the guest absolute address @gaddr, and locks its attributes.
- * Does not return if the host has no page table there, or if they are locked.
+ * Finds the page at the guest absolute address @gaddr, and locks its
+ * attributes. Does not return if the host has no page table there, or if they
+ * are locked.
  */
 static void page_lock(CPUS390XState *env, uint64_t gaddr, SIEPage *page,
                       uintptr_t ra)
@@ -200,8 +201,8 @@ void s390_sie_sske(CPUS390XState *env, uint64_t gaddr, uint8_t key,
 }
 
 /*
- * RESET REFERENCE BIT EXTENDED of a guest. Returns the reference and change bits
- * as they were.
+ * RESET REFERENCE BIT EXTENDED of a guest. Returns the reference and change
+ * bits as they were.
  */
 uint8_t s390_sie_rrbe(CPUS390XState *env, uint64_t gaddr, uintptr_t ra)
 {
@@ -225,8 +226,8 @@ uint8_t s390_sie_rrbe(CPUS390XState *env, uint64_t gaddr, uintptr_t ra)
 /*
  * EXTRACT AND SET STORAGE ATTRIBUTES, with the collaborative-memory-management
  * assist. Pages whose content the guest gives up, and which the host does not
- * have in storage, go to a list of the host's; when that is full, the instruction
- * is intercepted.
+ * have in storage, go to a list of the host's; when that is full, the
+ * instruction is intercepted.
  */
 uint64_t HELPER(essa)(CPUS390XState *env, uint64_t addr, uint32_t orc)
 {
