@@ -766,6 +766,100 @@ TEST_F(aqic, disable_ends_otherwise)
 	}
 }
 
+/* Whatever hardware answers to a disable is the guest's, and the host's log's not. */
+TEST_F(aqic, every_answer_to_disable)
+{
+	static const uint8_t codes[] = {
+		AP_RC_NOT_AVAILABLE, AP_RC_RESET, AP_RC_DECONFIGURED,
+		AP_RC_CHECKSTOPPED, AP_RC_BUSY, AP_RC_ALREADY, AP_RC_NO_REPLY,
+	};
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	const char *wrong;
+	unsigned int i, n;
+
+	NEED_APHW();
+	SKIP_ON_C("warns");
+	for (i = 0; i < ARRAY_SIZE(codes); i++) {
+		/* With interrupts on, and with nothing to disable. */
+		for (n = 0; n < 2; n++) {
+			if (!n) {
+				EXPECT_AQIC(AP_RC_NORMAL, guest->apqn,
+					    AQIC_IR | AQIC_ISC(3), GUEST_NIB);
+				EXPECT_IRQ(true);
+			}
+			QUEUE("response aqic %x count 1", codes[i]);
+			EXPECT_AQIC(codes[i], guest->apqn, 0, 0);
+			QUEUE("response aqic none");
+			/* Hardware may have been lying, the guest is not. */
+			ASSERT_OK(ap_reset(&guest->vmm, guest->apqn, &result),
+				  guest->vmm.error);
+		}
+	}
+	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, AQIC_IR | AQIC_ISC(3), GUEST_NIB);
+	EXPECT_IRQ(true);
+	wrong = guest_request(guest, PSMID, 3);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+	EXPECT_EQ(4, pinned_kib());
+}
+
+/*
+ * The mapping goes away while the queue cannot be disabled: unmapping comes to
+ * an end, nothing is pinned for the process, and the page is kept until
+ * hardware is done with it.
+ */
+TEST_F(aqic, unmap_while_busy)
+{
+	struct guest *guest = &self->guest;
+	char path[128], line[256];
+	bool held = false, off = false;
+	const char *wrong;
+	FILE *file;
+	int i;
+
+	NEED_APHW();
+	SKIP_ON_C("warns, and unpins what the queue still writes to");
+	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, AQIC_IR | AQIC_ISC(3), GUEST_NIB);
+	EXPECT_IRQ(true);
+	QUEUE("response aqic 5");
+	ASSERT_OK(vmm_vfio_unmap(&guest->vfio, 0, VMM_MEM_SIZE),
+		  guest->vfio.error);
+	EXPECT_EQ(0, pinned_kib());
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio_ap/%s", guest->uuid);
+	for (i = 0; i < 500 && !off; i++) {
+		char queue[16];
+
+		snprintf(queue, sizeof(queue), "%02x.%04x ", APID(guest->apqn),
+			 APQI(guest->apqn));
+		file = fopen(path, "r");
+		ASSERT_NE(NULL, file);
+		while (fgets(line, sizeof(line), file)) {
+			if (strncmp(line, queue, strlen(queue)))
+				continue;
+			if (strstr(line, " disabling "))
+				held = true;
+			off = strstr(line, " off ");
+		}
+		fclose(file);
+		if (i == 5) {
+			EXPECT_TRUE(held);
+			EXPECT_FALSE(off);
+			QUEUE("response aqic none");
+		}
+		sleep_ms(10);
+	}
+	EXPECT_TRUE(off);
+	EXPECT_IRQ(false);
+	ASSERT_OK(vmm_vfio_map(&guest->vfio, 0, VMM_MEM_SIZE, guest->vmm.mem),
+		  guest->vfio.error);
+	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, AQIC_IR | AQIC_ISC(3), GUEST_NIB);
+	EXPECT_IRQ(true);
+	wrong = guest_request(guest, PSMID, 3);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+}
+
 /* An interrupt that takes its time to go on and off. */
 TEST_F(aqic, slow_interrupt_bit)
 {

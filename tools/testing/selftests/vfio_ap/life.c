@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Users that come and go as they like: killed at any moment, many at once, and
+ * with everything taken away in every order. Nothing is left of them, and the
+ * next one finds all as it was.
+ */
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <linux/vfio.h>
+
+#include "lib/test.h"
+
+#define ISC		3
+#define PSMID		0x1234UL
+#define KILLS		16
+#define WRITERS		6
+#define MILLISECONDS	1500
+
+static bool no_references(void *data)
+{
+	return module_references() == *(int *)data;
+}
+
+static void check_nothing_left(struct __test_metadata *_metadata,
+			       uint16_t apqn, int references)
+{
+	char text[64] = "";
+
+	EXPECT_TRUE(wait_until(no_references, &references, 10000))
+		TH_LOG("%d references, not %d", module_references(),
+		       references);
+	EXPECT_LT(0, queue_status(apqn, text, sizeof(text)));
+	EXPECT_STRNE("in use", text);
+}
+
+FIXTURE(killed)
+{
+	char uuid[UUID_LENGTH];
+	int references;
+	uint16_t apqn;
+};
+
+FIXTURE_VARIANT(killed)
+{
+	bool cdev;
+};
+
+FIXTURE_VARIANT_ADD(killed, group)
+{
+};
+
+FIXTURE_VARIANT_ADD(killed, iommufd)
+{
+	.cdev = true,
+};
+
+FIXTURE_SETUP(killed)
+{
+	test_begin();
+	if (variant->cdev && !path_exists("/dev/iommu"))
+		test_skip(_metadata, "the kernel has no iommufd");
+	mdev_uuid(self->uuid, 0);
+	ASSERT_EQ(0, mdev_create(self->uuid));
+	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter",
+				 host.adapter[0]));
+	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_domain", host.domain[0]));
+	self->apqn = APQN(host.adapter[0], host.domain[0]);
+	self->references = module_references();
+}
+
+FIXTURE_TEARDOWN_PARENT(killed)
+{
+	test_end();
+}
+
+/* A monitor's whole life, over and over; steps tells how far it has come. */
+static void live(bool cdev, unsigned int *steps)
+{
+	struct guest_config config = { .cdev = cdev, .no_mdev = true };
+	static struct guest guest;
+	struct ap_result result;
+	size_t length;
+
+#define STEP()	__atomic_add_fetch(steps, 1, __ATOMIC_SEQ_CST)
+	for (;;) {
+		STEP();
+		if (guest_up(&guest, &config))
+			_exit(1);
+		STEP();
+		ap_enable_irq(&guest.vmm, guest.apqn, ISC, GUEST_NIB, &result);
+		STEP();
+		length = ap_request(&guest.vmm, guest.mode, guest.apqn);
+		ap_nqap(&guest.vmm, guest.apqn, PSMID, length, &result);
+		STEP();
+		vmm_vfio_unmap(&guest.vfio, 0, VMM_MEM_SIZE);
+		STEP();
+		vmm_vfio_map(&guest.vfio, 0, VMM_MEM_SIZE, guest.vmm.mem);
+		STEP();
+		ap_enable_irq(&guest.vmm, guest.apqn, ISC, GUEST_NIB2, &result);
+		STEP();
+		ioctl(guest.vfio.device, VFIO_DEVICE_RESET);
+		STEP();
+		ap_enable_irq(&guest.vmm, guest.apqn, ISC, GUEST_NIB, &result);
+		STEP();
+		guest_down(&guest);
+	}
+#undef STEP
+}
+
+/* The monitor is killed somewhere in each of its steps. */
+TEST_F_TIMEOUT(killed, at_any_moment, 180)
+{
+	unsigned int *steps, seed = 4711, i;
+	struct guest guest;
+	int status;
+	pid_t pid;
+
+	steps = mmap(NULL, sizeof(*steps), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, steps);
+	for (i = 1; i <= KILLS; i++) {
+		unsigned int ms;
+
+		*steps = 0;
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			live(variant->cdev, steps);
+		for (ms = 0; ms < 20000; ms++) {
+			if (__atomic_load_n(steps, __ATOMIC_SEQ_CST) >= i ||
+			    waitpid(pid, &status, WNOHANG))
+				break;
+			usleep(1000);
+		}
+		usleep(rand_r(&seed) % 5000);
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_TRUE(WIFSIGNALED(status));
+		check_nothing_left(_metadata, self->apqn, self->references);
+	}
+	/* And the next one finds the queue as new. */
+	ASSERT_OK(guest_up(&guest, &(struct guest_config){
+		.cdev = variant->cdev, .no_mdev = true, .no_reset = true }),
+		  guest.error);
+	guest_down(&guest);
+	munmap(steps, sizeof(*steps));
+}
+
+/*
+ * A guest is killed, its queue unbound, its mediated device removed, in every
+ * order; then the module goes, and comes back.
+ */
+FIXTURE(order)
+{
+	int references;
+};
+
+FIXTURE_VARIANT(order)
+{
+	/* A letter for each: Kill, Unbind, Remove. */
+	const char *steps;
+};
+
+#define ORDER(name)							\
+	FIXTURE_VARIANT_ADD(order, name) { .steps = #name }
+
+ORDER(KUR);
+ORDER(KRU);
+ORDER(UKR);
+ORDER(URK);
+ORDER(RKU);
+ORDER(RUK);
+
+FIXTURE_SETUP(order)
+{
+	test_begin();
+	self->references = module_references();
+}
+
+FIXTURE_TEARDOWN_PARENT(order)
+{
+	if (!path_exists(MODULE))
+		module_load();
+	queues_settle();
+	test_end();
+}
+
+static bool path_gone(void *data)
+{
+	return !path_exists(data);
+}
+
+static bool removal_has_begun(void *data)
+{
+	char path[160];
+
+	/* The attributes go first, then the driver waits. */
+	snprintf(path, sizeof(path), MDEV_DEVICES "/%s/matrix", (char *)data);
+	return !path_exists(path);
+}
+
+TEST_F(order, all_goes)
+{
+	uint16_t apqn = APQN(host.adapter[0], host.domain[0]);
+	char uuid[UUID_LENGTH], path[128], byte;
+	pid_t monitor, remover = 0;
+	int ready[2], status;
+	const char *step;
+
+	mdev_uuid(uuid, 0);
+	snprintf(path, sizeof(path), MDEV_DEVICES "/%s", uuid);
+	ASSERT_EQ(0, pipe(ready));
+	monitor = fork();
+	ASSERT_LE(0, monitor);
+	if (!monitor) {
+		static struct guest guest;
+		struct ap_result result;
+
+		if (guest_up(&guest, &(struct guest_config){}) ||
+		    ap_enable_irq(&guest.vmm, guest.apqn, ISC, GUEST_NIB,
+				  &result) || result.rc ||
+		    write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	for (step = variant->steps; *step; step++) {
+		switch (*step) {
+		case 'K':
+			ASSERT_EQ(0, kill(monitor, SIGKILL));
+			ASSERT_EQ(monitor, waitpid(monitor, &status, 0));
+			break;
+		case 'U':
+			EXPECT_EQ(0, queue_unbind(apqn));
+			break;
+		case 'R':
+			/* It waits until the guest has gone. */
+			remover = fork();
+			ASSERT_LE(0, remover);
+			if (!remover)
+				_exit(mdev_remove(uuid) ? 1 : 0);
+			EXPECT_TRUE(wait_until(removal_has_begun, uuid, 10000));
+			break;
+		}
+	}
+	EXPECT_TRUE(wait_until(path_gone, path, 10000));
+	ASSERT_EQ(remover, waitpid(remover, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(wait_until(no_references, &self->references, 10000));
+	EXPECT_EQ(0, queue_interrupts(apqn));
+	if (!module_can_reload())
+		return;
+	ASSERT_EQ(0, module_unload());
+	ASSERT_EQ(0, module_load());
+	queue_bind(apqn, "vfio_ap");
+}
+
+/* --- many at once --------------------------------------------------------- */
+
+FIXTURE(writers)
+{
+	char uuid[WRITERS][UUID_LENGTH];
+};
+
+FIXTURE_VARIANT(writers)
+{
+	int unused;
+};
+
+FIXTURE_VARIANT_ADD(writers, processes)
+{
+};
+
+FIXTURE_SETUP(writers)
+{
+	unsigned int i;
+
+	test_begin();
+	for (i = 0; i < WRITERS; i++) {
+		mdev_uuid(self->uuid[i], i);
+		ASSERT_EQ(0, mdev_create(self->uuid[i]));
+	}
+}
+
+FIXTURE_TEARDOWN_PARENT(writers)
+{
+	test_end();
+}
+
+/* The masks of an mdev, in one consistent piece. */
+static int read_config(const char *uuid, uint64_t masks[3][4])
+{
+	char text[4097];
+	unsigned int i;
+	char *at = text;
+
+	if (mdev_read(uuid, "ap_config", text, sizeof(text)) < 0)
+		return -1;
+	for (i = 0; i < 3; i++) {
+		char *end = at + strcspn(at, ",\n");
+
+		*end = 0;
+		if (mask_parse(at, masks[i]))
+			return -1;
+		at = end + 1;
+	}
+	return 0;
+}
+
+/* Assigns and unassigns what all others want, too. */
+static int scramble(const char *uuid, unsigned int seed)
+{
+	static const char * const attributes[] = {
+		"assign_adapter", "assign_domain", "unassign_adapter",
+		"unassign_domain",
+	};
+	unsigned int done = 0;
+	struct timespec now;
+	long end;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec * 1000 + now.tv_nsec / 1000000 + MILLISECONDS;
+	do {
+		unsigned int a = rand_r(&seed) % ARRAY_SIZE(attributes);
+		unsigned int number = a & 1 ?
+			host.domain[rand_r(&seed) % host.nr_domains] :
+			host.adapter[rand_r(&seed) % host.nr_adapters];
+		bool assigns = a < 2;
+		uint64_t masks[3][4];
+		int ret;
+
+		ret = mdev_assign(uuid, attributes[a], number);
+		/* To assign may fail because somebody else has it. */
+		if (ret && !(assigns && (ret == -EADDRINUSE || ret == -EAGAIN ||
+					 ret == -EBUSY)))
+			return 1;
+		if (read_config(uuid, masks))
+			return 2;
+		/* This mdev is nobody else's to change. */
+		if (!ret && mask_test(masks[a & 1], number) != assigns)
+			return 3;
+		done++;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < end);
+	return done ? 0 : 4;
+}
+
+/* Processes that write at once never end up with the same queue. */
+TEST_F(writers, no_queue_has_two_owners)
+{
+	uint64_t masks[WRITERS][3][4];
+	unsigned int i, j, a, d;
+	pid_t pid[WRITERS];
+	int status;
+
+	for (i = 0; i < WRITERS; i++) {
+		pid[i] = fork();
+		ASSERT_LE(0, pid[i]);
+		if (!pid[i])
+			_exit(scramble(self->uuid[i], i + 1));
+	}
+	for (i = 0; i < WRITERS; i++) {
+		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_EQ(0, status)
+			TH_LOG("writer %u", i);
+		ASSERT_EQ(0, read_config(self->uuid[i], masks[i]));
+	}
+	for (a = 0; a < host.nr_adapters; a++) {
+		for (d = 0; d < host.nr_domains; d++) {
+			for (i = 0, j = 0; i < WRITERS; i++)
+				j += mask_test(masks[i][0], host.adapter[a]) &&
+				     mask_test(masks[i][1], host.domain[d]);
+			EXPECT_GE(1, j)
+				TH_LOG("%02x.%04x has %u owners",
+				       host.adapter[a], host.domain[d], j);
+		}
+	}
+}
+
+/* Several processes write to one mdev: what is shown is what some have written. */
+TEST_F(writers, one_device)
+{
+	uint64_t written[2][4] = {}, masks[3][4], none[4] = {};
+	char config[2][256], text[MASK_LENGTH], empty[MASK_LENGTH];
+	unsigned int i, n, torn = 0;
+	pid_t pid[2];
+	int status;
+
+	/* Two matrices that have nothing in common but their form. */
+	mask_set(written[0], host.adapter[0], true);
+	mask_set(written[1], host.adapter[host.nr_adapters - 1], true);
+	mask_format(none, empty);
+	for (i = 0; i < 2; i++) {
+		mask_format(written[i], text);
+		snprintf(config[i], sizeof(config[i]), "%s,%s,%s", text, empty,
+			 text);
+	}
+	ASSERT_EQ(0, mdev_write(self->uuid[0], "ap_config", config[0]));
+	for (i = 0; i < 2; i++) {
+		pid[i] = fork();
+		ASSERT_LE(0, pid[i]);
+		for (n = 0; !pid[i] && n < 300; n++) {
+			int ret = mdev_write(self->uuid[0], "ap_config",
+					     config[i]);
+
+			if (ret && ret != -EAGAIN && ret != -EBUSY)
+				_exit(1);
+		}
+		if (!pid[i])
+			_exit(0);
+	}
+	for (n = 0; n < 300; n++) {
+		ASSERT_EQ(0, read_config(self->uuid[0], masks));
+		torn += memcmp(masks[0], masks[2], sizeof(masks[0])) != 0;
+	}
+	EXPECT_EQ(0, torn);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_EQ(0, status);
+	}
+}
+
+C_DEFECT(writers, processes, one_device,
+	 "shows ap_config in the middle of a change");
+
+/* Attributes are read and written while their device comes and goes. */
+TEST_F(writers, device_comes_and_goes)
+{
+	static const char * const shown[] = {
+		"matrix", "guest_matrix", "control_domains", "ap_config",
+	};
+	unsigned int i, n;
+	pid_t pid[4];
+	int status;
+
+	for (i = 0; i < ARRAY_SIZE(pid); i++) {
+		pid[i] = fork();
+		ASSERT_LE(0, pid[i]);
+		if (pid[i])
+			continue;
+		for (;;) {
+			char text[4097];
+
+			mdev_read(self->uuid[0], shown[i], text, sizeof(text));
+			mdev_assign(self->uuid[0], i & 1 ? "assign_adapter" :
+				    "unassign_adapter", host.adapter[0]);
+		}
+	}
+	for (n = 0; n < 15; n++) {
+		EXPECT_EQ(0, mdev_remove(self->uuid[0]));
+		EXPECT_EQ(0, mdev_create(self->uuid[0]));
+	}
+	for (i = 0; i < ARRAY_SIZE(pid); i++) {
+		kill(pid[i], SIGKILL);
+		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status));
+	}
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A queue that was taken from a guest is not the guest's: not for AQIC, not after
+ * the next scan of the AP bus, and not when whatever it hung on has gone.
+ */
+#include <sys/wait.h>
+
+#include "lib/test.h"
+
+#define ISC	3
+
+FIXTURE(withdrawal)
+{
+	struct guest guest;
+	unsigned int added;
+};
+
+FIXTURE_VARIANT(withdrawal)
+{
+	bool cdev;
+};
+
+FIXTURE_VARIANT_ADD(withdrawal, group)
+{
+};
+
+FIXTURE_VARIANT_ADD(withdrawal, iommufd)
+{
+	.cdev = true,
+};
+
+FIXTURE_SETUP(withdrawal)
+{
+	test_begin();
+	self->added = ~0U;
+	GUEST_UP(&self->guest, .cdev = variant->cdev);
+}
+
+FIXTURE_TEARDOWN_PARENT(withdrawal)
+{
+	if (self->added != ~0U) {
+		hw_change("adapter remove %u >/dev/null", self->added);
+		bus_rescan();
+	}
+	test_end();
+}
+
+static bool queue_vanished(void *data)
+{
+	struct guest *guest = data;
+	struct ap_result result;
+
+	return !ap_tapq(&guest->vmm, guest->apqn, &result) &&
+	       result.rc == AP_RC_NOT_AVAILABLE;
+}
+
+/* Somebody removes the mediated device, and waits for the guest to close it. */
+static pid_t begin_removal(struct guest *guest)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct guest copy = *guest;
+
+		/* The copies of the parent's files must not keep them open. */
+		guest_down(&copy);
+		_exit(mdev_remove(copy.uuid) ? 1 : 0);
+	}
+	return pid;
+}
+
+static void end_removal(struct __test_metadata *_metadata, struct guest *guest,
+			pid_t pid)
+{
+	int status = -1;
+
+	guest_down(guest);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, pinned_kib());
+}
+
+/* AQIC for a queue that was withdrawn because the device is wanted back. */
+TEST_F(withdrawal, no_aqic)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	pid_t pid;
+
+	pid = begin_removal(guest);
+	ASSERT_LE(0, pid);
+	ASSERT_TRUE(wait_until(queue_vanished, guest, 10000));
+	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, GUEST_NIB,
+			  &result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	EXPECT_EQ(0, pinned_kib());
+	if (!result.rc)
+		ap_aqic(&guest->vmm, guest->apqn, 0, 0, &result);
+	end_removal(_metadata, guest, pid);
+}
+
+C_DEFECT(withdrawal, group, no_aqic,
+	 "takes AQIC for a queue that is not the guest's");
+C_DEFECT(withdrawal, iommufd, no_aqic,
+	 "takes AQIC for a queue that is not the guest's");
+
+/* What was withdrawn stays so when the host's configuration changes. */
+TEST_F(withdrawal, outlives_a_scan)
+{
+	struct guest *guest = &self->guest;
+	char path[128];
+	struct ap_result result;
+	unsigned int a;
+	pid_t pid;
+
+	if (!host.has_aphw)
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
+	for (a = 0; a <= host.max_adapter; a++) {
+		snprintf(path, sizeof(path), AP_DEVICES "/card%02x", a);
+		if (!path_exists(path))
+			break;
+	}
+	if (a > host.max_adapter)
+		test_skip(_metadata, "no number is free for another adapter");
+	if (strspn(host.test_apmask + 2, "0") != strlen(host.test_apmask) - 2)
+		test_skip(_metadata, "not all adapters are vfio_ap's");
+	/* So that the guest would get something, too. */
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_adapter", a));
+	pid = begin_removal(guest);
+	ASSERT_LE(0, pid);
+	ASSERT_TRUE(wait_until(queue_vanished, guest, 10000));
+	self->added = a;
+	ASSERT_EQ(0, hw_change("adapter add %u", a));
+	/* The second begins when the first has ended. */
+	EXPECT_EQ(0, bus_rescan());
+	EXPECT_EQ(0, bus_rescan());
+	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+	end_removal(_metadata, guest, pid);
+}
+
+C_DEFECT(withdrawal, group, outlives_a_scan,
+	 "gives the queues back at the next scan of the bus");
+C_DEFECT(withdrawal, iommufd, outlives_a_scan,
+	 "gives the queues back at the next scan of the bus");
+
+/*
+ * A queue that is assigned, but filtered out, is unassigned; then its mediated
+ * device goes, then its driver: it refers to none of them any more.
+ */
+TEST_F(withdrawal, filtered_queue_outlives_its_mdev)
+{
+	struct guest *guest = &self->guest;
+	char text[64];
+	uint16_t other;
+
+	SKIP_ON_C("uses what was freed");
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "needs two domains");
+	other = APQN(APID(guest->apqn), host.domain[1]);
+	ASSERT_EQ(0, queue_unbind(other));
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_domain",
+				 host.domain[1]));
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "unassign_adapter",
+				 APID(guest->apqn)));
+	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
+	EXPECT_STREQ("unassigned", text);
+	guest_down(guest);
+	ASSERT_EQ(0, mdev_remove(guest->uuid));
+	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
+	EXPECT_STREQ("unassigned", text);
+	ASSERT_EQ(0, queue_unbind(guest->apqn));
+	ASSERT_EQ(0, queue_bind(guest->apqn, "vfio_ap"));
+	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
+	EXPECT_STREQ("unassigned", text);
+}
