@@ -647,26 +647,47 @@ TEST_F(two_cpus, the_waiting_one_is_interrupted)
 	}
 }
 
-/* An administrator finds what was refused in the debug feature. */
+#define DEBUG_FEATURE	"/sys/kernel/debug/s390dbf/vfio_ap"
+
+/* What the debug feature has recorded of an AQIC with a NIB in no memory slot. */
+static void refused_nib(struct __test_metadata *_metadata,
+			FIXTURE_DATA(aqic) *self, uint64_t nib, char *text,
+			size_t size)
+{
+	if (!path_exists(DEBUG_FEATURE))
+		test_skip(_metadata, "no debugfs");
+	ASSERT_EQ(0, sysfs_write(DEBUG_FEATURE "/flush", "-"));
+	EXPECT_LE(0, sysfs_read(DEBUG_FEATURE "/sprintf", text, size));
+	EXPECT_STREQ("", text);
+	EXPECT_AQIC(AP_RC_INVALID_ADDRESS, self->guest.apqn, AQIC_IR, nib);
+	EXPECT_LT(0, sysfs_read(DEBUG_FEATURE "/sprintf", text, size));
+}
+
+/* An administrator finds what was refused. */
 TEST_F(aqic, refusal_is_recorded)
 {
-	static const char view[] = "/sys/kernel/debug/s390dbf/vfio_ap/sprintf";
-	static const char clear[] = "/sys/kernel/debug/s390dbf/vfio_ap/flush";
-	static char text[65536];
-	uint16_t apqn = self->guest.apqn;
-	char number[8];
+	char text[4096], number[8];
 
-	if (!path_exists(view))
-		test_skip(_metadata, "no debugfs");
-	snprintf(number, sizeof(number), "%x", apqn);
-	ASSERT_EQ(0, sysfs_write(clear, "-"));
-	EXPECT_LE(0, sysfs_read(view, text, sizeof(text)));
-	EXPECT_STREQ("", text);
-	EXPECT_AQIC(AP_RC_INVALID_ADDRESS, apqn, AQIC_IR, 0);
-	EXPECT_LT(0, sysfs_read(view, text, sizeof(text)));
+	snprintf(number, sizeof(number), "%x", self->guest.apqn);
+	refused_nib(_metadata, self, 0x7eefc0d0, text, sizeof(text));
 	EXPECT_NE(NULL, strstr(text, number))
 		TH_LOG("no record of queue %s: %s", number, text);
 }
+
+/* And with it the address that was wrong, at any later time. */
+TEST_F(aqic, record_names_the_nib)
+{
+	char text[4096];
+
+	refused_nib(_metadata, self, 0x7eefc0d0, text, sizeof(text));
+	EXPECT_NE(NULL, strstr(text, "7eefc0d0"))
+		TH_LOG("no record of it: %s", text);
+}
+
+C_DEFECT(aqic, group, record_names_the_nib,
+	 "keeps a pointer to its stack instead of the address");
+C_DEFECT(aqic, iommufd, record_names_the_nib,
+	 "keeps a pointer to its stack instead of the address");
 
 /* --- with the emulated host's hardware events ---------------------------- */
 
