@@ -240,10 +240,15 @@ unsafe impl<T: Send + Sync> Sync for OwnDriver<T> {}
 impl<T: Send + Sync + 'static> OwnDriver<T> {
     /// Registers a driver, which binds it to the bus's only device, and which has to be dropped
     /// before both. Users can neither bind nor unbind it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if it could not be bound: the driver core does not tell why, and makes nothing but
+    /// the attributes.
     fn new<P>(
         name: &'static CStr,
         bus: &Bus,
-        _device: &OwnDevice<P, T>,
+        device: &OwnDevice<P, T>,
         attributes: &'static [sysfs::Attribute<T>],
     ) -> Result<Self> {
         let groups = sysfs::Groups::new(attributes)?;
@@ -251,6 +256,8 @@ impl<T: Send + Sync + 'static> OwnDriver<T> {
             name: name.as_char_ptr(),
             bus: bus.0.get(),
             suppress_bind_attrs: true,
+            // So that it is bound when it is registered.
+            probe_type: bindings::probe_type_PROBE_FORCE_SYNCHRONOUS,
             dev_groups: groups.as_ptr(),
             ..pin_init::zeroed()
         };
@@ -261,10 +268,17 @@ impl<T: Send + Sync + 'static> OwnDriver<T> {
         // `StandaloneDevice` does.
         to_result(unsafe { bindings::driver_register(driver.get()) })?;
         // INVARIANT: Registered above.
-        Ok(Self {
+        let this = Self {
             driver,
             _groups: groups,
-        })
+        };
+
+        // SAFETY: The device is registered. Nobody else binds or unbinds its driver.
+        if unsafe { bindings::device_is_bound(device.as_raw()) } {
+            Ok(this)
+        } else {
+            Err(ENOMEM)
+        }
     }
 }
 
