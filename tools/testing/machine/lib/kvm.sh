@@ -2,9 +2,9 @@
 # compare with tests/kvm/expected. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2154
 
-# kvm_expected PART: the lines of a part, without comments.
+# kvm_expected PART: the lines of a part that are to be run, without comments.
 kvm_expected() {
-	awk -v part="$1" '{ sub(/#.*/, "") } $1 == part { $1 = $1; print }' \
+	awk -v part="$1" '{ sub(/#.*/, "") } $1 == part && $3 != "long" { $1 = $1; print }' \
 		"$MACHINE_DIR/tests/kvm/expected"
 }
 
@@ -15,7 +15,7 @@ kvm_list_check() {
 		"$(result kvmtests)/tests" <(awk '{ sub(/#.*/, "") } NF { print $4 }' \
 			"$MACHINE_DIR/tests/kvm/expected" | LC_ALL=C sort -u) || return
 	! awk '/^(#|$)/ { next }
-		!/^kvm(-all)? +[0-9]+ +(skip|pass(,[0-9]+)?|(fail|abort),[0-9]+) +[a-z]/ ||
+		!/^kvm(-all)? +[0-9]+ +(skip|long|pass(,[0-9]+)?|(fail|abort),[0-9]+) +[a-z]/ ||
 		(!/ pass / || NF > 4) && !/ # ./ { print FILENAME ":" FNR ": " $0 }' \
 		"$MACHINE_DIR/tests/kvm/expected" | grep .
 }
