@@ -650,16 +650,19 @@ TEST_F(two_cpus, the_waiting_one_is_interrupted)
 #define DEBUG_FEATURE	"/sys/kernel/debug/s390dbf/vfio_ap"
 
 /* What the debug feature has recorded of an AQIC with a NIB in no memory slot. */
-static void refused_nib(struct __test_metadata *_metadata,
-			FIXTURE_DATA(aqic) *self, uint64_t nib, char *text,
-			size_t size)
+static void refused_nib(struct __test_metadata *_metadata, struct guest *guest,
+			uint64_t nib, char *text, size_t size)
 {
+	struct ap_result result;
+
 	if (!path_exists(DEBUG_FEATURE))
 		test_skip(_metadata, "no debugfs");
 	ASSERT_EQ(0, sysfs_write(DEBUG_FEATURE "/flush", "-"));
 	EXPECT_LE(0, sysfs_read(DEBUG_FEATURE "/sprintf", text, size));
 	EXPECT_STREQ("", text);
-	EXPECT_AQIC(AP_RC_INVALID_ADDRESS, self->guest.apqn, AQIC_IR, nib);
+	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, nib, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_INVALID_ADDRESS, result.rc);
 	EXPECT_LT(0, sysfs_read(DEBUG_FEATURE "/sprintf", text, size));
 }
 
@@ -669,7 +672,7 @@ TEST_F(aqic, refusal_is_recorded)
 	char text[4096], number[8];
 
 	snprintf(number, sizeof(number), "%x", self->guest.apqn);
-	refused_nib(_metadata, self, 0x7eefc0d0, text, sizeof(text));
+	refused_nib(_metadata, &self->guest, 0x7eefc0d0, text, sizeof(text));
 	EXPECT_NE(NULL, strstr(text, number))
 		TH_LOG("no record of queue %s: %s", number, text);
 }
@@ -679,7 +682,7 @@ TEST_F(aqic, record_names_the_nib)
 {
 	char text[4096];
 
-	refused_nib(_metadata, self, 0x7eefc0d0, text, sizeof(text));
+	refused_nib(_metadata, &self->guest, 0x7eefc0d0, text, sizeof(text));
 	EXPECT_NE(NULL, strstr(text, "7eefc0d0"))
 		TH_LOG("no record of it: %s", text);
 }
