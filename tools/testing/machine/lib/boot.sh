@@ -14,19 +14,24 @@ make_run_dir() {
 	local base=${TMPDIR:-/tmp} old lock
 	for old in "$base"/vfio-ap-run.*; do
 		[[ -O $old && -f $old/lock ]] || continue
-		exec {lock}<"$old/lock"
+		# It may be gone by now.
+		{ exec {lock}<"$old/lock"; } 2>/dev/null || continue
 		if flock -n -x "$lock"; then
 			rm -rf -- "$old"
 		fi
 		exec {lock}<&-
 	done
-	run_dir=$(mktemp -d "$base/vfio-ap-run.XXXXXX") ||
+	# Locked before it has the name by which others find it.
+	run_dir=$(mktemp -d "$base/.vfio-ap-run.XXXXXX") ||
 		die "cannot make a directory in $base: set TMPDIR to one with room"
 	trap clean_up EXIT
 	: >"$run_dir/lock"
 	exec {run_lock}<"$run_dir/lock"
 	# The emulator inherits the lock, so that it holds as long as anyone lives.
 	flock -n -x "$run_lock"
+	old=$base/vfio-ap-run.${run_dir##*.}
+	mv -T "$run_dir" "$old"
+	run_dir=$old
 	mkdir "$run_dir/machine"
 }
 

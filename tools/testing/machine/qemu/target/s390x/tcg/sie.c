@@ -492,6 +492,8 @@ static void sie_leave(CPUS390XState *env, int advance)
     qatomic_set(&sie->active, false);
     sie->pending_icpt = 0;
     env->ex_value = 0;
+    /* An event of an instruction that was not done is none, least the host's. */
+    env->per_perc_atmid = 0;
 
     env->regs[14] = sie->host_gr14;
     env->regs[15] = sie->host_gr15;
