@@ -110,6 +110,17 @@ in_tree() {
 	in_namespace "$MACHINE_DIR/lib/enter" "$(result tree)" "$@"
 }
 
+# test_module_make NAME MODULE: a step's result is tests/NAME's MODULE.ko, and the
+# script 'inside' that loads it.
+test_module_make() {
+	mkdir "$OUT/source" "$OUT/build"
+	cp "$MACHINE_DIR/tests/$1"/{Kbuild,*.c} "$OUT/source/"
+	kernel_module_make "$OUT/source:/module:ro" "$OUT/build:/build" -- modules
+	mv "$OUT/build/$2.ko" "$OUT/"
+	cp "$MACHINE_DIR/tests/$1/inside" "$OUT/"
+	remove "$OUT/build" "$OUT/source"
+}
+
 # remove PATH...: also what belongs to users of a name space.
 remove() {
 	rm -rf -- "$@" 2>/dev/null || in_namespace rm -rf -- "$@"

@@ -9,10 +9,5 @@ aptest_inputs() {
 }
 
 aptest_make() {
-	mkdir "$OUT/source" "$OUT/build"
-	cp "$MACHINE_DIR/tests/ap"/{Kbuild,*.c} "$OUT/source/"
-	kernel_module_make "$OUT/source:/module:ro" "$OUT/build:/build" -- modules
-	mv "$OUT/build/ap_instructions.ko" "$OUT/"
-	cp "$MACHINE_DIR/tests/ap/inside" "$OUT/"
-	remove "$OUT/build" "$OUT/source"
+	test_module_make ap ap_instructions
 }

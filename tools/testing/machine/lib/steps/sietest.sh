@@ -9,10 +9,5 @@ sietest_inputs() {
 }
 
 sietest_make() {
-	mkdir "$OUT/source" "$OUT/build"
-	cp "$MACHINE_DIR/tests/sie"/{Kbuild,*.c} "$OUT/source/"
-	kernel_module_make "$OUT/source:/module:ro" "$OUT/build:/build" -- modules
-	mv "$OUT/build/sie_instruction.ko" "$OUT/"
-	cp "$MACHINE_DIR/tests/sie/inside" "$OUT/"
-	remove "$OUT/build" "$OUT/source"
+	test_module_make sie sie_instruction
 }
