@@ -22,15 +22,21 @@ static void get_result(struct vmm *vmm, struct ap_result *result)
 	result->rc = mailbox->gr[1] >> 16;
 }
 
-int ap_pqap(struct vmm *vmm, uint64_t gr0, uint64_t gr1, uint64_t gr2,
-	    struct ap_result *result)
+static void set_pqap(struct vmm *vmm, uint64_t gr0, uint64_t gr1, uint64_t gr2)
 {
 	struct guest_mailbox *mailbox = vmm_mailbox(vmm, 0);
-	int ret;
 
 	mailbox->gr[0] = gr0;
 	mailbox->gr[1] = gr1;
 	mailbox->gr[2] = gr2;
+}
+
+int ap_pqap(struct vmm *vmm, uint64_t gr0, uint64_t gr1, uint64_t gr2,
+	    struct ap_result *result)
+{
+	int ret;
+
+	set_pqap(vmm, gr0, gr1, gr2);
 	ret = vmm_execute(vmm, 0, INSN_PQAP);
 	get_result(vmm, result);
 	return ret;
@@ -55,6 +61,21 @@ int ap_aqic(struct vmm *vmm, uint16_t apqn, uint64_t control, uint64_t nib,
 	    struct ap_result *result)
 {
 	return ap_pqap(vmm, AP_FC_AQIC | apqn, control, nib, result);
+}
+
+int ap_aqic_marked(struct vmm *vmm, uint16_t apqn, uint64_t control,
+		   uint64_t nib, uint64_t *nanoseconds,
+		   struct ap_result *result)
+{
+	const struct guest_mailbox *mailbox = vmm_mailbox(vmm, 0);
+	int ret;
+
+	set_pqap(vmm, AP_FC_AQIC | apqn, control, nib);
+	ret = vmm_execute_pqap_marked(vmm, 0);
+	get_result(vmm, result);
+	/* Bit 51 of the clock is a microsecond. */
+	*nanoseconds = (mailbox->tod[1] - mailbox->tod[0]) * 125 / 512;
+	return ret;
 }
 
 int ap_qci(struct vmm *vmm, struct ap_qci *qci, struct ap_result *result)

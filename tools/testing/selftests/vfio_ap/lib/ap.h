@@ -108,6 +108,13 @@ int ap_rapq(struct vmm *vmm, uint16_t apqn, struct ap_result *result);
 int ap_zapq(struct vmm *vmm, uint16_t apqn, struct ap_result *result);
 int ap_aqic(struct vmm *vmm, uint16_t apqn, uint64_t control, uint64_t nib,
 	    struct ap_result *result);
+/*
+ * The same between the marks of guest.h, for who counts its instructions;
+ * @nanoseconds is what it took by the guest's clock.
+ */
+int ap_aqic_marked(struct vmm *vmm, uint16_t apqn, uint64_t control,
+		   uint64_t nib, uint64_t *nanoseconds,
+		   struct ap_result *result);
 int ap_qci(struct vmm *vmm, struct ap_qci *qci, struct ap_result *result);
 /* @length bytes at GUEST_REQUEST. */
 int ap_nqap(struct vmm *vmm, uint16_t apqn, uint64_t psmid, size_t length,

@@ -39,7 +39,22 @@ next:
 	je	loop
 	chi	%r1,GUEST_OP_LOOP_IO
 	je	loop_io
+	chi	%r1,GUEST_OP_PQAP_MARKED
+	je	pqap_marked
 	j	next
+
+pqap_marked:
+	lmg	%r0,%r14,MB_GR(%r15)
+	stck	MB_TOD(%r15)
+	.long	MARK_BEGIN
+	.long	0xb2af0000	/* PQAP */
+	.long	MARK_END
+	stg	%r1,MB_GR+8(%r15)
+	ipm	%r1
+	stck	MB_TOD+8(%r15)
+	spm	%r1
+	lg	%r1,MB_GR+8(%r15)
+	j	done
 
 once:
 	lmg	%r0,%r14,MB_GR(%r15)

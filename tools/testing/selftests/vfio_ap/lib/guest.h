@@ -27,6 +27,15 @@
 #define GUEST_OP_WAIT		3	/* enabled wait for an I/O interruption */
 #define GUEST_OP_LOOP		4	/* the slot again and again until MB_STOP */
 #define GUEST_OP_LOOP_IO	5	/* the same, or until an I/O interruption */
+#define GUEST_OP_PQAP_MARKED	6	/* PQAP, once, between the marks */
+
+/*
+ * Instructions that do nothing (BC with no condition), and by which a counter of
+ * instructions, outside of the machine, knows where what it counts begins and
+ * ends. In guests, in tools/testing/bench, and known to its meter.c.
+ */
+#define MARK_BEGIN		0x47000bb1
+#define MARK_END		0x47000bb2
 
 /* Offsets in the mailbox; struct guest_mailbox has the same. */
 #define MB_OP			0x000
@@ -45,6 +54,7 @@
 #define MB_IO_SIZE		32
 #define MB_IO_ENTRIES		16
 #define MB_LOOP_GR		0x300	/* GR 0 to 13 after each round of a loop */
+#define MB_TOD			0x370	/* clock before and after the marks */
 
 /* MB_PGM for interruptions that nobody asked for. */
 #define GUEST_PGM_EXTERNAL	0x10000
@@ -82,6 +92,7 @@ struct guest_mailbox {
 	uint64_t save[6];
 	struct guest_io io[MB_IO_ENTRIES];
 	uint64_t loop_gr[14];
+	uint64_t tod[2];
 };
 
 #define GUEST_CHECK(member, offset)					\
@@ -101,6 +112,7 @@ GUEST_CHECK(nr_io, MB_NR_IO);
 GUEST_CHECK(save, MB_SAVE);
 GUEST_CHECK(io, MB_IO);
 GUEST_CHECK(loop_gr, MB_LOOP_GR);
+GUEST_CHECK(tod, MB_TOD);
 static_assert(sizeof(struct guest_io) == MB_IO_SIZE, "guest_io");
 
 /* The image in guest.S, to be copied to GUEST_CODE, and places in it. */

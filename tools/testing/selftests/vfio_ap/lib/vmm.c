@@ -440,6 +440,11 @@ int vmm_execute_ex(struct vmm *vmm, unsigned int cpu, uint64_t insn)
 	return operation(vmm, cpu, GUEST_OP_EXECUTE);
 }
 
+int vmm_execute_pqap_marked(struct vmm *vmm, unsigned int cpu)
+{
+	return operation(vmm, cpu, GUEST_OP_PQAP_MARKED);
+}
+
 int vmm_execute_problem(struct vmm *vmm, unsigned int cpu, uint64_t insn,
 			bool *faulted)
 {

@@ -98,6 +98,8 @@ void vmm_set_slot(struct vmm *vmm, uint64_t insn);
  */
 int vmm_execute(struct vmm *vmm, unsigned int cpu, uint64_t insn);
 int vmm_execute_ex(struct vmm *vmm, unsigned int cpu, uint64_t insn);
+/* The same with PQAP, between the marks of guest.h. */
+int vmm_execute_pqap_marked(struct vmm *vmm, unsigned int cpu);
 /*
  * The same in the problem state. It ends with a privileged-operation exception
  * in any case: the instruction's, or that of the DIAGNOSE behind it. Whether

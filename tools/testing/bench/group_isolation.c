@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What guest B and an administrator of its device take while nothing else
+ * happens, and while guest A's device is reset, which lasts 500 ms.
+ *
+ * One CPU is enough: hardware resets, and who waits for it sleeps.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/vfio.h>
+
+#include "operations.h"
+
+#define ISC		3
+#define RESET_MS	500
+
+static struct guest a, b;
+static const struct size one = { 1, 1 };
+
+/* Guest A's reset, in a thread of its own. */
+static pthread_t thread;
+static int reset_result;
+
+static void *reset_a(void *data)
+{
+	reset_result = ioctl(a.vfio.device, VFIO_DEVICE_RESET);
+	return NULL;
+}
+
+static bool is_in_reset(void *data)
+{
+	struct ap_result result;
+
+	return !ap_tapq(&a.vmm, a.apqn, &result) &&
+	       result.rc == AP_RC_RESET;
+}
+
+static void begin_reset(void)
+{
+	if (pthread_create(&thread, NULL, reset_a, NULL))
+		die("no thread");
+	if (!wait_until(is_in_reset, NULL, RESET_MS / 2))
+		die("the reset has not begun");
+}
+
+static void end_reset(void)
+{
+	pthread_join(thread, NULL);
+	if (reset_result)
+		die("the reset has failed");
+}
+
+/* One operation of guest B's, idle or during guest A's reset. */
+static void aqic(struct op *op, bool busy, uint64_t control, const char *name)
+{
+	op->name = name;
+	if (busy)
+		begin_reset();
+	op_aqic(op, &b, b.apqn, control, control ? GUEST_NIB : 0, AP_RC_NORMAL);
+	if (busy)
+		end_reset();
+}
+
+static void attribute(struct op *op, bool busy, int fd, const char *text,
+		      const char *name)
+{
+	char is[4096];
+
+	op->name = name;
+	if (busy)
+		begin_reset();
+	if (text)
+		op_write(op, fd, text);
+	else if (op_read(op, fd, is, sizeof(is)) != 8)
+		die("%s: '%s'", name, is);
+	if (busy)
+		end_reset();
+}
+
+static void all(bool busy)
+{
+	int matrix, assign, unassign, round;
+	struct op op = { .size = one, .others = 1 };
+
+	matrix = open_attribute(b.uuid, "matrix", O_RDONLY);
+	assign = open_attribute(b.uuid, "assign_control_domain", O_WRONLY);
+	unassign = open_attribute(b.uuid, "unassign_control_domain", O_WRONLY);
+	for_each_round(round) {
+		op.warm_up = !round;
+		aqic(&op, busy, AQIC_IR | AQIC_ISC(ISC),
+		     busy ? "B's AQIC enable, during A's reset" :
+			    "B's AQIC enable, idle");
+		aqic(&op, busy, 0,
+		     busy ? "B's AQIC disable, during A's reset" :
+			    "B's AQIC disable, idle");
+		attribute(&op, busy, matrix, NULL,
+			  busy ? "B's matrix, during A's reset" :
+				 "B's matrix, idle");
+		attribute(&op, busy, assign, "3",
+			  busy ? "B's assign_control_domain, during A's reset" :
+				 "B's assign_control_domain, idle");
+		attribute(&op, false, unassign, "3",
+			  "B's unassign_control_domain, idle");
+	}
+	close(matrix);
+	close(assign);
+	close(unassign);
+}
+
+void group_isolation(void)
+{
+	const struct guest_config config = {
+		.no_mdev = true, .nth = 1, .nth_domain = 1,
+	};
+	char uuid[UUID_LENGTH];
+
+	guest_start(&a, 0, one);
+	create(1);
+	mdev_uuid(uuid, 1);
+	if (mdev_assign(uuid, "assign_adapter", host.adapter[0]) ||
+	    mdev_assign(uuid, "assign_domain", host.domain[1]))
+		die("guest B gets no queue");
+	guest_make(&b, &config);
+	if (hw_change("queue %02x.%04x reset-time %u >/dev/null",
+		      APID(a.apqn), APQI(a.apqn), RESET_MS))
+		die("queue %04x: no other reset time", a.apqn);
+	all(false);
+	all(true);
+	if (hw_change("queue %02x.%04x reset-time 1 >/dev/null", APID(a.apqn),
+		      APQI(a.apqn)))
+		die("queue %04x: no other reset time", a.apqn);
+	guest_stop(&a);
+	guest_stop(&b);
+}
