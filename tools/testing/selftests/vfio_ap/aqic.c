@@ -21,19 +21,7 @@ FIXTURE(aqic)
 	bool used_aphw;
 };
 
-FIXTURE_VARIANT(aqic)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(aqic, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(aqic, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(aqic);
 
 FIXTURE_SETUP(aqic)
 {

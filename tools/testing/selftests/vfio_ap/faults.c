@@ -38,19 +38,7 @@ FIXTURE(faults)
 	struct ap_result result;
 };
 
-FIXTURE_VARIANT(faults)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(faults, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(faults, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(faults);
 
 /* Addresses of what /proc/kallsyms has under @module, or of one function. */
 static int find_code(const char *module, const char *function,

@@ -31,19 +31,7 @@ FIXTURE(irqs)
 	int event;
 };
 
-FIXTURE_VARIANT(irqs)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(irqs, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(irqs, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(irqs);
 
 FIXTURE_SETUP(irqs)
 {

@@ -77,15 +77,7 @@ FIXTURE_SETUP(isolation)
 	if (host.nr_domains < 2)
 		test_skip(_metadata, "needs two domains");
 	GUEST_UP(&self->slow);
-	mdev_uuid(self->other.uuid, 1);
-	ASSERT_EQ(0, mdev_create(self->other.uuid));
-	ASSERT_EQ(0, mdev_assign(self->other.uuid, "assign_adapter",
-				 APID(self->slow.apqn)));
-	ASSERT_EQ(0, mdev_assign(self->other.uuid, "assign_domain",
-				 host.domain[1]));
-	ASSERT_OK(guest_up(&self->other, &(struct guest_config){
-		.no_mdev = true, .nth = 1, .nth_domain = 1 }),
-		  self->other.error);
+	GUEST_UP(&self->other, .nth = 1, .first_domain = 1);
 }
 
 /* Whoever has reset it: hardware is done with it. */

@@ -16,17 +16,12 @@
 #define WRITERS		6
 #define MILLISECONDS	1500
 
-static bool no_references(void *data)
-{
-	return module_references() == *(int *)data;
-}
-
 static void check_nothing_left(struct __test_metadata *_metadata,
 			       uint16_t apqn, int references)
 {
 	char text[64] = "";
 
-	EXPECT_TRUE(wait_until(no_references, &references, 10000))
+	EXPECT_TRUE(wait_until(module_has_references, &references, 10000))
 		TH_LOG("%d references, not %d", module_references(),
 		       references);
 	EXPECT_LT(0, queue_status(apqn, text, sizeof(text)));
@@ -40,19 +35,7 @@ FIXTURE(killed)
 	uint16_t apqn;
 };
 
-FIXTURE_VARIANT(killed)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(killed, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(killed, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(killed);
 
 FIXTURE_SETUP(killed)
 {
@@ -248,7 +231,7 @@ TEST_F(order, all_goes)
 	EXPECT_TRUE(wait_until(path_gone, path, 10000));
 	ASSERT_EQ(remover, waitpid(remover, &status, 0));
 	EXPECT_EQ(0, status);
-	EXPECT_TRUE(wait_until(no_references, &self->references, 10000));
+	EXPECT_TRUE(wait_until(module_has_references, &self->references, 10000));
 	EXPECT_EQ(0, queue_interrupts(apqn));
 	if (!module_can_reload())
 		return;

@@ -21,19 +21,7 @@ FIXTURE(order)
 	int references;
 };
 
-FIXTURE_VARIANT(order)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(order, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(order, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(order);
 
 FIXTURE_SETUP(order)
 {
@@ -63,11 +51,6 @@ static void busy_guest(struct __test_metadata *_metadata, struct guest *guest,
 	ASSERT_EQ(AP_RC_NORMAL, result.rc);
 }
 
-static bool no_references(void *data)
-{
-	return module_references() == *(int *)data;
-}
-
 static bool vm_gone(void *data)
 {
 	return guest_vm_exists(data) != 1;
@@ -79,7 +62,7 @@ static void check_released(struct __test_metadata *_metadata,
 {
 	char text[64] = "";
 
-	EXPECT_TRUE(wait_until(no_references, &references, 5000))
+	EXPECT_TRUE(wait_until(module_has_references, &references, 5000))
 		TH_LOG("%d references, not %d", module_references(),
 		       references);
 	EXPECT_TRUE(wait_until(vm_gone, guest, 5000));
@@ -242,15 +225,6 @@ TEST_F(order, killed)
 	guest_down(guest);
 }
 
-static bool queue_vanished(void *data)
-{
-	struct guest *guest = data;
-	struct ap_result result;
-
-	return !ap_tapq(&guest->vmm, guest->apqn, &result) &&
-	       result.rc == AP_RC_NOT_AVAILABLE;
-}
-
 /* The mediated device is removed while it is open: that waits for the close. */
 TEST_F(order, mdev_removed_while_open)
 {
@@ -262,17 +236,10 @@ TEST_F(order, mdev_removed_while_open)
 	busy_guest(_metadata, guest, &(struct guest_config){
 		.cdev = variant->cdev });
 	snprintf(path, sizeof(path), MDEV_DEVICES "/%s", guest->uuid);
-	pid = fork();
+	pid = guest_begin_removal(guest);
 	ASSERT_LE(0, pid);
-	if (!pid) {
-		struct guest copy = *guest;
-
-		/* The copies of the parent's files must not keep them open. */
-		guest_down(&copy);
-		_exit(mdev_remove(copy.uuid) ? 1 : 0);
-	}
 	/* The guest is asked to let go: its queues vanish, the removal waits. */
-	EXPECT_TRUE(wait_until(queue_vanished, guest, 10000));
+	EXPECT_TRUE(wait_until(guest_lost_queue, guest, 10000));
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	guest_down(guest);
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
@@ -310,22 +277,15 @@ TEST_F(order, vmm_is_asked_for_the_device)
 	irqs.fd = event.fd;
 	ASSERT_EQ(0, ioctl(guest->vfio.device, VFIO_DEVICE_SET_IRQS, &irqs));
 	EXPECT_EQ(0, poll(&event, 1, 0));
-	pid = fork();
+	pid = guest_begin_removal(guest);
 	ASSERT_LE(0, pid);
-	if (!pid) {
-		struct guest copy = *guest;
-
-		/* The copies of the parent's files must not keep them open. */
-		guest_down(&copy);
-		_exit(mdev_remove(copy.uuid) ? 1 : 0);
-	}
 	EXPECT_EQ(1, poll(&event, 1, 10000));
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	guest_down(guest);
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	close(event.fd);
-	EXPECT_TRUE(wait_until(no_references, &self->references, 5000));
+	EXPECT_TRUE(wait_until(module_has_references, &self->references, 5000));
 }
 
 /* The queue is taken from vfio_ap while the guest uses it, and comes back. */
@@ -431,15 +391,7 @@ TEST_F(order, two_guests)
 		test_skip(_metadata, "needs two domains");
 	busy_guest(_metadata, guest, &(struct guest_config){
 		.cdev = variant->cdev });
-	mdev_uuid(second.uuid, 1);
-	ASSERT_EQ(0, mdev_create(second.uuid));
-	ASSERT_EQ(0, mdev_assign(second.uuid, "assign_adapter",
-				 APID(guest->apqn)));
-	ASSERT_EQ(0, mdev_assign(second.uuid, "assign_domain",
-				 host.domain[1]));
-	ASSERT_OK(guest_up(&second, &(struct guest_config){
-		.cdev = variant->cdev, .no_mdev = true, .nth = 1,
-		.nth_domain = 1 }), second.error);
+	GUEST_UP(&second, .cdev = variant->cdev, .nth = 1, .first_domain = 1);
 	EXPECT_EQ(host.domain[1], APQI(second.apqn));
 	ASSERT_OK(ap_tapq(&second.vmm, guest->apqn, &result),
 		  second.vmm.error);

@@ -16,19 +16,7 @@ FIXTURE(reset)
 	struct guest guest;
 };
 
-FIXTURE_VARIANT(reset)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(reset, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(reset, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(reset);
 
 FIXTURE_SETUP(reset)
 {

@@ -20,19 +20,7 @@ FIXTURE(stress)
 	int references;
 };
 
-FIXTURE_VARIANT(stress)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(stress, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(stress, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(stress);
 
 FIXTURE_SETUP(stress)
 {

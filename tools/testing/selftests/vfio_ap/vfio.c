@@ -30,19 +30,7 @@ FIXTURE(vfio)
 	int fd;
 };
 
-FIXTURE_VARIANT(vfio)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(vfio, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(vfio, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(vfio);
 
 FIXTURE_SETUP(vfio)
 {
@@ -334,19 +322,7 @@ FIXTURE(open)
 	int references;
 };
 
-FIXTURE_VARIANT(open)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(open, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(open, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(open);
 
 FIXTURE_SETUP(open)
 {

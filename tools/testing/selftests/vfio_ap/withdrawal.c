@@ -12,61 +12,25 @@
 FIXTURE(withdrawal)
 {
 	struct guest guest;
-	unsigned int added;
+	int added;
 };
 
-FIXTURE_VARIANT(withdrawal)
-{
-	bool cdev;
-};
-
-FIXTURE_VARIANT_ADD(withdrawal, group)
-{
-};
-
-FIXTURE_VARIANT_ADD(withdrawal, iommufd)
-{
-	.cdev = true,
-};
+GROUP_AND_IOMMUFD(withdrawal);
 
 FIXTURE_SETUP(withdrawal)
 {
 	test_begin();
-	self->added = ~0U;
+	self->added = -1;
 	GUEST_UP(&self->guest, .cdev = variant->cdev);
 }
 
 FIXTURE_TEARDOWN_PARENT(withdrawal)
 {
-	if (self->added != ~0U) {
-		hw_change("adapter remove %u >/dev/null", self->added);
+	if (self->added >= 0) {
+		hw_change("adapter remove %d >/dev/null", self->added);
 		bus_rescan();
 	}
 	test_end();
-}
-
-static bool queue_vanished(void *data)
-{
-	struct guest *guest = data;
-	struct ap_result result;
-
-	return !ap_tapq(&guest->vmm, guest->apqn, &result) &&
-	       result.rc == AP_RC_NOT_AVAILABLE;
-}
-
-/* Somebody removes the mediated device, and waits for the guest to close it. */
-static pid_t begin_removal(struct guest *guest)
-{
-	pid_t pid = fork();
-
-	if (!pid) {
-		struct guest copy = *guest;
-
-		/* The copies of the parent's files must not keep them open. */
-		guest_down(&copy);
-		_exit(mdev_remove(copy.uuid) ? 1 : 0);
-	}
-	return pid;
 }
 
 static void end_removal(struct __test_metadata *_metadata, struct guest *guest,
@@ -87,9 +51,9 @@ TEST_F(withdrawal, no_aqic)
 	struct ap_result result;
 	pid_t pid;
 
-	pid = begin_removal(guest);
+	pid = guest_begin_removal(guest);
 	ASSERT_LE(0, pid);
-	ASSERT_TRUE(wait_until(queue_vanished, guest, 10000));
+	ASSERT_TRUE(wait_until(guest_lost_queue, guest, 10000));
 	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, GUEST_NIB,
 			  &result), guest->vmm.error);
 	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
@@ -108,27 +72,21 @@ C_DEFECT(withdrawal, iommufd, no_aqic,
 TEST_F(withdrawal, outlives_a_scan)
 {
 	struct guest *guest = &self->guest;
-	char path[128];
+	int a = host_free_adapter();
 	struct ap_result result;
-	unsigned int a;
 	pid_t pid;
 
 	if (!host.has_aphw)
 		test_skip(_metadata, "needs aphw, the emulated host's tool");
-	for (a = 0; a <= host.max_adapter; a++) {
-		snprintf(path, sizeof(path), AP_DEVICES "/card%02x", a);
-		if (!path_exists(path))
-			break;
-	}
-	if (a > host.max_adapter)
+	if (a < 0)
 		test_skip(_metadata, "no number is free for another adapter");
-	if (strspn(host.test_apmask + 2, "0") != strlen(host.test_apmask) - 2)
+	if (!host_gives_all_adapters())
 		test_skip(_metadata, "not all adapters are vfio_ap's");
 	/* So that the guest would get something, too. */
 	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_adapter", a));
-	pid = begin_removal(guest);
+	pid = guest_begin_removal(guest);
 	ASSERT_LE(0, pid);
-	ASSERT_TRUE(wait_until(queue_vanished, guest, 10000));
+	ASSERT_TRUE(wait_until(guest_lost_queue, guest, 10000));
 	self->added = a;
 	ASSERT_EQ(0, hw_change("adapter add %u", a));
 	/* The second begins when the first has ended. */

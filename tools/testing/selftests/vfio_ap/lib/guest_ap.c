@@ -55,7 +55,8 @@ static int make_mdev(struct guest *guest, const struct guest_config *config,
 	unsigned int i;
 	int ret;
 
-	if (adapters > host.nr_adapters || domains > host.nr_domains)
+	if (adapters > host.nr_adapters ||
+	    config->first_domain + domains > host.nr_domains)
 		return fail(guest, -ENOTSUP,
 			    "the host has %u adapters and %u domains for vfio_ap",
 			    host.nr_adapters, host.nr_domains);
@@ -74,10 +75,11 @@ static int make_mdev(struct guest *guest, const struct guest_config *config,
 	}
 	for (i = 0; i < domains; i++) {
 		ret = mdev_assign(guest->uuid, "assign_domain",
-				  host.domain[i]);
+				  host.domain[config->first_domain + i]);
 		if (ret)
 			return fail(guest, ret, "assign_domain %u: %s",
-				    host.domain[i], strerror(-ret));
+				    host.domain[config->first_domain + i],
+				    strerror(-ret));
 	}
 	return 0;
 }
@@ -101,7 +103,7 @@ int guest_up(struct guest *guest, const struct guest_config *config)
 		return fail(guest, -ENOTSUP,
 			    "vfio_ap has no adapter of this mode");
 	guest->apqn = APQN(host.adapter[first],
-			   host.domain[config->nth_domain]);
+			   host.domain[config->first_domain]);
 	mdev_uuid(guest->uuid, config->nth);
 
 	if (!config->no_mdev && !config->no_device) {
@@ -158,6 +160,29 @@ void guest_down(struct guest *guest)
 {
 	vmm_vfio_close(&guest->vfio);
 	vmm_destroy(&guest->vmm);
+}
+
+bool guest_lost_queue(void *data)
+{
+	struct guest *guest = data;
+	struct ap_result result;
+
+	return !ap_tapq(&guest->vmm, guest->apqn, &result) &&
+	       result.rc == AP_RC_NOT_AVAILABLE;
+}
+
+pid_t guest_begin_removal(const struct guest *guest)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct guest copy = *guest;
+
+		/* The copies of the parent's files must not keep them open. */
+		guest_down(&copy);
+		_exit(mdev_remove(copy.uuid) ? 1 : 0);
+	}
+	return pid;
 }
 
 const char *guest_request(struct guest *guest, uint64_t psmid, int isc)

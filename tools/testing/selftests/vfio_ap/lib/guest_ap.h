@@ -16,7 +16,7 @@ struct guest_config {
 	bool cdev;		/* iommufd instead of group and container */
 	enum ap_mode mode;	/* of the first adapter; AP_MODE_UNKNOWN: any */
 	unsigned int nth;	/* which mediated device */
-	unsigned int nth_domain;	/* the domain of guest->apqn */
+	unsigned int first_domain;	/* the first of its domains, guest->apqn's */
 	unsigned int adapters;	/* how many of each; 0: one */
 	unsigned int domains;
 	bool no_mdev;		/* the mediated device is there already */
@@ -44,6 +44,14 @@ struct guest {
 int guest_up(struct guest *guest, const struct guest_config *config);
 /* Close everything; the mediated device stays. */
 void guest_down(struct guest *guest);
+
+/* Does TAPQ answer 01 to @guest, for its queue? For wait_until(). */
+bool guest_lost_queue(void *guest);
+/*
+ * Somebody removes the mediated device, which waits until the guest has closed it:
+ * a process that exits with 0 when that has gone well, or a negative number.
+ */
+pid_t guest_begin_removal(const struct guest *guest);
 
 /* An index into host.adapter, or -1. */
 int host_adapter_of_mode(enum ap_mode mode);

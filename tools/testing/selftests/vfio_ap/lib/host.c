@@ -252,6 +252,24 @@ void queues_settle(void)
 			queue_settle(APQN(host.adapter[a], host.domain[d]));
 }
 
+int host_free_adapter(void)
+{
+	char path[128];
+	unsigned int a;
+
+	for (a = 0; a <= host.max_adapter; a++) {
+		snprintf(path, sizeof(path), AP_DEVICES "/card%02x", a);
+		if (!path_exists(path))
+			return a;
+	}
+	return -1;
+}
+
+bool host_gives_all_adapters(void)
+{
+	return !host.test_apmask[2 + strspn(host.test_apmask + 2, "0")];
+}
+
 /*
  * A queue without any driver, as there may be when the host's own are not
  * loaded: the AP bus looks for a driver only when a queue changes hands.
@@ -546,6 +564,11 @@ int module_references(void)
 	int ret = read_number(MODULE "/refcnt", &count);
 
 	return ret < 0 ? ret : (int)count;
+}
+
+bool module_has_references(void *references)
+{
+	return module_references() == *(int *)references;
 }
 
 /* --- hardware events ----------------------------------------------------- */

@@ -78,6 +78,11 @@ static inline bool mask_test(const uint64_t mask[4], unsigned int bit)
 	return mask[bit / 64] >> (63 - bit % 64) & 1;
 }
 
+/* The lowest number that is free for another adapter, or -1. */
+int host_free_adapter(void);
+/* Is every adapter vfio_ap's, also one that is still to come? */
+bool host_gives_all_adapters(void);
+
 /* The UUID of the @n-th mediated device of the tests. */
 void mdev_uuid(char uuid[UUID_LENGTH], unsigned int n);
 int mdev_create(const char *uuid);
@@ -110,6 +115,8 @@ int module_unload(void);
 bool module_can_reload(void);
 /* The module's reference count, or a negative errno when it is not loaded. */
 int module_references(void);
+/* Is it the int that @references points to? For wait_until(). */
+bool module_has_references(void *references);
 
 /* Let aphw, the emulated host's tool, change its AP hardware. */
 int hw_change(const char *format, ...) __printf(1, 2);

@@ -62,6 +62,14 @@ static struct c_defect *c_defects __maybe_unused;
 		c_defects = defect;					\
 	}
 
+/* Every test of the fixture with the VFIO device in a group, and by iommufd. */
+#define GROUP_AND_IOMMUFD(fixture_name)					\
+	FIXTURE_VARIANT(fixture_name) {					\
+		bool cdev;						\
+	};								\
+	FIXTURE_VARIANT_ADD(fixture_name, group) {};			\
+	FIXTURE_VARIANT_ADD(fixture_name, iommufd) { .cdev = true }
+
 /*
  * End a test, or its set-up, as skipped. The harness's process that does the
  * tear-down goes on.
