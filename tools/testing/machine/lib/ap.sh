@@ -59,8 +59,10 @@ ap_adapters() {
 		accel | accelerator) mode=accelerator ;;
 		*) ap_die "'$kind' is not a mode: cca, accel or ep11" ;;
 		esac
-		[[ $model =~ ^cex[4-8]$ ]] ||
-			ap_die "'$model' is not a model: cex4 to cex8"
+		[[ $model =~ ^cex[3-8]$ ]] ||
+			ap_die "'$model' is not a model: cex3 to cex8"
+		[[ $model/$mode != cex3/ep11 ]] ||
+			ap_die "'$item': a cex3 has no mode ep11"
 		ap_range "$numbers" adapters
 		for ((apid = AP_FIRST; apid <= AP_LAST; apid++)); do
 			[[ -z ${seen[$apid]:-} ]] || ap_die "adapter $apid is there twice"

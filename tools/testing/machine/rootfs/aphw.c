@@ -43,7 +43,7 @@ static const char help[] =
 "Changes the emulated AP hardware of the machine that it runs on.\n"
 "\n"
 "  aphw list                     all adapters, domains and queues\n"
-"  aphw adapter add N [type=cex4..cex8] [mode=accelerator|cca|ep11]\n"
+"  aphw adapter add N [type=cex3..cex8] [mode=accelerator|cca|ep11]\n"
 "             [configured=on|off] [checkstopped=on|off] [queue-depth=1..16]\n"
 "             [reset-time=MS] [reply-time=MS] [irq-time=MS]\n"
 "  aphw adapter remove N\n"

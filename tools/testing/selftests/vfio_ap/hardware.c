@@ -360,3 +360,48 @@ TEST_F(configuration, every_type)
 		}
 	}
 }
+
+/*
+ * An adapter older than CEX4 is nobody's, though it be assigned: it has no queue
+ * devices, and the guest keeps what it has.
+ */
+TEST_F(configuration, older_than_cex4)
+{
+	static const char * const modes[] = { "accelerator", "cca" };
+	struct guest *guest = &self->guest;
+	char before[4097], after[4097], path[128];
+	uint16_t apqn = APQN(self->adapter, APQI(guest->apqn));
+	struct ap_result result;
+	unsigned int mode;
+
+	ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", before,
+			       sizeof(before)));
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_adapter",
+				 self->adapter));
+	for (mode = 0; mode < ARRAY_SIZE(modes); mode++) {
+		ASSERT_EQ(0, hw_change("adapter add %u type=cex3 mode=%s",
+				       self->adapter, modes[mode]));
+		ASSERT_EQ(0, bus_rescan());
+		ASSERT_EQ(0, bus_rescan());
+		snprintf(path, sizeof(path), AP_DEVICES "/card%02x",
+			 self->adapter);
+		EXPECT_FALSE(path_exists(path));
+		ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", after,
+				       sizeof(after)));
+		EXPECT_STREQ(before, after);
+		EXPECT_MASK(APM, self->adapter, false);
+		EXPECT_MASK(APM, APID(guest->apqn), true);
+		ASSERT_OK(ap_tapq(&guest->vmm, apqn, &result),
+			  guest->vmm.error);
+		EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
+		ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
+			  guest->vmm.error);
+		EXPECT_EQ(AP_RC_NORMAL, result.rc);
+		ASSERT_EQ(0, hw_change("adapter remove %u", self->adapter));
+		ASSERT_EQ(0, bus_rescan());
+	}
+	/* The same number in a newer adapter. */
+	ASSERT_EQ(0, hw_change("adapter add %u type=cex4", self->adapter));
+	ASSERT_EQ(0, bus_rescan());
+	EXPECT_MASK(APM, self->adapter, true);
+}

@@ -35,6 +35,7 @@ static const QEnumLookup ap_mode_lookup = {
 
 static const QEnumLookup ap_model_lookup = {
     .array = (const char *const[]) {
+        [AP_MODEL_CEX3] = "cex3",
         [AP_MODEL_CEX4] = "cex4",
         [AP_MODEL_CEX5] = "cex5",
         [AP_MODEL_CEX6] = "cex6",
@@ -201,6 +202,10 @@ static void ap_adapter_realize(DeviceState *dev, Error **errp)
         error_setg(errp, "apid is missing: which adapter is it?");
         return;
     }
+    if (adapter->model == AP_MODEL_CEX3 && adapter->mode == AP_MODE_EP11) {
+        error_setg(errp, "a cex3 has no mode ep11: use accelerator or cca");
+        return;
+    }
     if (adapter->queue_depth < 1 || adapter->queue_depth > 16) {
         error_setg(errp, "queue-depth is %u, must be 1 to 16",
                    adapter->queue_depth);
@@ -272,7 +277,7 @@ static void ap_adapter_class_init(ObjectClass *oc, void *data)
     object_class_property_add_enum(oc, "model", "APModel", &ap_model_lookup,
                                    ap_adapter_get_model, ap_adapter_set_model);
     object_class_property_set_description(oc, "model",
-        "cex4, cex5, cex6, cex7 or cex8");
+        "cex3 to cex8");
     object_class_property_add_enum(oc, "mode", "APMode", &ap_mode_lookup,
                                    ap_adapter_get_mode, ap_adapter_set_mode);
     object_class_property_set_description(oc, "mode",

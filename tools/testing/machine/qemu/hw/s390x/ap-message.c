@@ -672,9 +672,9 @@ static void ap_ep11_module_info(const APMessageContext *context,
 {
     char serial[17];
 
-    ap_put32(info, 4 + context->model);     /* ordinal number of the API */
+    ap_put32(info, 3 + context->model);     /* ordinal number of the API */
     ap_put32(info, 0);                      /* firmware ID */
-    ap_put16(info, (context->model + 4) << 8);  /* firmware version */
+    ap_put16(info, (context->model + 3) << 8);  /* firmware version */
     ap_put16(info, 0);                      /* version of the host's library */
     ap_put_zeroes(info, 3 * 32);            /* hashes */
     snprintf(serial, sizeof(serial), "93EMUL%02x        ", context->apid);

@@ -219,6 +219,15 @@ bool ap_queue_refuses(APQueue *queue, APFunction function, uint32_t *status)
     return rc != AP_RC_NORMAL;
 }
 
+/* The type as TAPQ has it: 10 for CEX4, 11 for CEX5 and so on. */
+static uint8_t ap_adapter_type(const APAdapter *adapter)
+{
+    if (adapter->model == AP_MODEL_CEX3) {
+        return adapter->mode == AP_MODE_ACCELERATOR ? 8 : 9;
+    }
+    return 10 + adapter->model - AP_MODEL_CEX4;
+}
+
 /* GR2 of TAPQ, struct ap_tapq_hwinfo in Linux. */
 static uint64_t ap_queue_info(const APQueue *queue, bool facilities)
 {
@@ -235,7 +244,7 @@ static uint64_t ap_queue_info(const APQueue *queue, bool facilities)
     if (facilities) {
         info = (uint64_t)(facility_bits[adapter->mode] | 0x02000000) << 32;
     }
-    info |= AP_HARDWARE_TYPE(adapter->model) << 24;
+    info |= (uint64_t)ap_adapter_type(adapter) << 24;
     info |= ap_hw_max_domain() << 16;
     /* Adapters that do not tell take 12 KiB. */
     if (ap_queue_max_message(queue) != 12 * KiB) {
@@ -262,7 +271,7 @@ uint32_t ap_queue_tapq(APQueue *queue, bool facilities, uint64_t *info)
 uint32_t ap_queue_qact(APQueue *queue, uint64_t request, uint64_t *info)
 {
     uint64_t mode = extract64(ap_queue_info(queue, true), 58, 3);
-    uint8_t type = AP_HARDWARE_TYPE(queue->adapter->model);
+    uint8_t type = ap_adapter_type(queue->adapter);
     uint32_t status;
 
     *info = 0;

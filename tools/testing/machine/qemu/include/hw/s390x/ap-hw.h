@@ -64,9 +64,6 @@ typedef enum APFunction {
     AP_FUNCTION__MAX,
 } APFunction;
 
-/* What TAPQ calls the model. */
-#define AP_HARDWARE_TYPE(model) (10u + (model))
-
 /* Where a queue's interrupts go: what AQIC was given. */
 typedef struct APInterrupt {
     /* Host absolute address of the notification-indicator byte. */

@@ -20,6 +20,7 @@ typedef enum APMode {
 } APMode;
 
 typedef enum APModel {
+    AP_MODEL_CEX3,
     AP_MODEL_CEX4,
     AP_MODEL_CEX5,
     AP_MODEL_CEX6,
