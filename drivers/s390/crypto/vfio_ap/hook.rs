@@ -91,7 +91,7 @@ impl PqapHook for Hook {
         }
         let status = self.aqic(vcpu, raw_apqn, AqicRequest::decode(gr1, gr2));
 
-        trace::aqic(raw_apqn, gr1, gr2, status);
+        trace::aqic(|| (raw_apqn, gr1, gr2, status));
         if status.raw_response() != ResponseCode::Normal as u8 {
             self.host.record(
                 Level::Warning,

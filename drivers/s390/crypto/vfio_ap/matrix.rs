@@ -363,7 +363,7 @@ impl Host {
         let removed = old.apqns_not_in(&new);
         let claimed = self.claim(&mut topology, mdev, reservations.as_ref(), &added);
 
-        trace::assign(mdev.name(), [new.apm(), new.aqm(), new.adm()], claimed);
+        trace::assign(|| (mdev.name(), [new.apm(), new.aqm(), new.adm()], claimed));
         claimed?;
         topology.owners.release(&removed);
         mdev.set_matrix(new);

@@ -460,7 +460,7 @@ impl Mediated {
         let kvm = session.as_ref().map(|session| session.kvm.lock());
         let mut state = self.state.lock();
 
-        trace::filter(self.name(), [after.apm(), after.aqm(), after.adm()]);
+        trace::filter(|| (self.name(), [after.apm(), after.aqm(), after.adm()]));
         state.guest = after;
         state.changes += 1;
         for apqn in topology.bound.iter_in(&after.apqns_not_in(&before)) {
@@ -542,7 +542,7 @@ impl Mediated {
             topology.withdraw(&self.host, &state.guest.apqns(), &mut batch);
             let after = GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable);
 
-            trace::filter(self.name(), [after.apm(), after.aqm(), after.adm()]);
+            trace::filter(|| (self.name(), [after.apm(), after.aqm(), after.adm()]));
             state.guest = after;
         }
         self.announce_soon();

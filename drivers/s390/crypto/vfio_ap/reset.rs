@@ -151,7 +151,7 @@ impl Queue {
         }
         let status = ap::zapq(self.apqn());
 
-        trace::reset_start(self.apqn(), status);
+        trace::reset_start(|| (self.apqn(), status));
         // If it has ended already, the first poll will find out.
         let _ = reset.requested(status);
         state.reset = Some(reset);
@@ -175,7 +175,7 @@ impl Queue {
         };
         let outcome = report.outcome();
 
-        trace::reset_end(self.apqn(), outcome.raw_response());
+        trace::reset_end(|| (self.apqn(), outcome.raw_response()));
         state.outcome = Some(outcome);
         if let ResetOutcome::Unexpected(code) = outcome {
             let (apid, apqi) = (self.apqn().apid.get(), self.apqn().apqi.get());

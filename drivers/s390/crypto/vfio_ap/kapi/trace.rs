@@ -2,6 +2,9 @@
 
 //! The driver's tracepoints: one static branch each while nobody listens.
 //!
+//! That is an instruction that does nothing, until the tracepoint is switched on. Nothing is
+//! computed for it before: the arguments are a closure's.
+//!
 //! The kernel crate's `declare_trace!` looks for tracepoints in the kernel crate's own bindings,
 //! where those of a module are not.
 //!
@@ -15,9 +18,13 @@ use crate::model::{
 };
 use kernel::prelude::*;
 
-/// Calls a tracepoint, if it is on. The arguments are evaluated only then.
+/// Calls a tracepoint, if it is on, with what the closure `$arguments` returns.
 macro_rules! trace {
-    ($tracepoint:ident, $call:ident($($argument:expr),* $(,)?)) => {
+    (
+        $tracepoint:ident;
+        let $names:pat = $arguments:ident;
+        $call:ident($($value:expr),* $(,)?)
+    ) => {
         #[cfg(CONFIG_TRACEPOINTS)]
         {
             // SAFETY: The tracepoint is a static of this module.
@@ -30,49 +37,54 @@ macro_rules! trace {
             };
 
             if on {
+                let $names = $arguments();
+
                 // SAFETY: Pointers are to C strings or masks of four words, which are copied.
-                unsafe { own::$call($($argument),*) };
+                unsafe { own::$call($($value),*) };
             }
         }
         #[cfg(not(CONFIG_TRACEPOINTS))]
-        {
-            $( let _ = &$argument; )*
-        }
+        drop($arguments);
     };
 }
 
-/// A guest's PQAP(AQIC) was answered. `gr1` and `gr2` are as the guest had them.
+/// A guest's PQAP(AQIC) was answered: its APQN, general registers 1 and 2 as the guest had them,
+/// and the answer.
 #[inline(always)]
-pub(crate) fn aqic(raw_apqn: u16, gr1: u64, gr2: u64, status: StatusWord) {
+pub(crate) fn aqic(arguments: impl FnOnce() -> (u16, u64, u64, StatusWord)) {
     trace!(
-        __tracepoint_vfio_ap_aqic,
+        __tracepoint_vfio_ap_aqic;
+        let (raw_apqn, gr1, gr2, status) = arguments;
         rust_do_trace_vfio_ap_aqic(raw_apqn, gr1, gr2, status.to_raw())
     );
 }
 
-/// A reset was asked for.
+/// A reset was asked for, and the answer.
 #[inline(always)]
-pub(crate) fn reset_start(apqn: Apqn, status: StatusWord) {
+pub(crate) fn reset_start(arguments: impl FnOnce() -> (Apqn, StatusWord)) {
     trace!(
-        __tracepoint_vfio_ap_reset_start,
+        __tracepoint_vfio_ap_reset_start;
+        let (apqn, status) = arguments;
         rust_do_trace_vfio_ap_reset_start(apqn.to_raw(), status.raw_response())
     );
 }
 
-/// A reset has ended with response code `rc`.
+/// A reset has ended, with a response code.
 #[inline(always)]
-pub(crate) fn reset_end(apqn: Apqn, rc: u8) {
+pub(crate) fn reset_end(arguments: impl FnOnce() -> (Apqn, u8)) {
     trace!(
-        __tracepoint_vfio_ap_reset_end,
+        __tracepoint_vfio_ap_reset_end;
+        let (apqn, rc) = arguments;
         rust_do_trace_vfio_ap_reset_end(apqn.to_raw(), rc)
     );
 }
 
 /// Masks of adapters, domains and control domains were assigned to a mediated device, or refused.
 #[inline(always)]
-pub(crate) fn assign(mdev: &CStr, [apm, aqm, adm]: [Mask256; 3], result: Result) {
+pub(crate) fn assign<'a>(arguments: impl FnOnce() -> (&'a CStr, [Mask256; 3], Result)) {
     trace!(
-        __tracepoint_vfio_ap_assign,
+        __tracepoint_vfio_ap_assign;
+        let (mdev, [apm, aqm, adm], result) = arguments;
         rust_do_trace_vfio_ap_assign(
             mdev.as_char_ptr(),
             apm.words().as_ptr(),
@@ -83,11 +95,12 @@ pub(crate) fn assign(mdev: &CStr, [apm, aqm, adm]: [Mask256; 3], result: Result)
     );
 }
 
-/// A guest has adapters, domains and control domains, from now on.
+/// A mediated device's guest has adapters, domains and control domains, from now on.
 #[inline(always)]
-pub(crate) fn filter(mdev: &CStr, [apm, aqm, adm]: [Mask256; 3]) {
+pub(crate) fn filter<'a>(arguments: impl FnOnce() -> (&'a CStr, [Mask256; 3])) {
     trace!(
-        __tracepoint_vfio_ap_filter,
+        __tracepoint_vfio_ap_filter;
+        let (mdev, [apm, aqm, adm]) = arguments;
         rust_do_trace_vfio_ap_filter(
             mdev.as_char_ptr(),
             apm.words().as_ptr(),
