@@ -19,7 +19,7 @@
 . "$MACHINE_DIR/versions"
 export LIBCLANG_SERIES
 
-readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest sietest kvmtests)
+readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest sietest uvtest kvmtests)
 # Made only for those who ask for them.
 readonly MORE_STEPS=(stock)
 # Of these there are flavours.
