@@ -735,15 +735,22 @@ TEST_F(aqic, enable_is_refused)
 TEST_F(aqic, disable_is_refused)
 {
 	struct guest *guest = &self->guest;
+	const char *wrong;
 
 	NEED_APHW();
 	SKIP_ON_C("warns, and unpins what the queue still writes to");
-	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, AQIC_IR, GUEST_NIB);
+	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, AQIC_IR | AQIC_ISC(3), GUEST_NIB);
 	EXPECT_IRQ(true);
 	QUEUE("response aqic 5 count 200");
 	EXPECT_AQIC(AP_RC_BUSY, guest->apqn, 0, 0);
 	EXPECT_EQ(4, pinned_kib());
 	QUEUE("response aqic none");
+	/* The queue does write to it. */
+	EXPECT_IRQ(true);
+	wrong = guest_request(guest, PSMID, -1);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+	EXPECT_NE(0, guest->vmm.mem[GUEST_NIB]);
 	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, 0, 0);
 	EXPECT_IRQ(false);
 	EXPECT_EQ(0, pinned_kib());

@@ -37,7 +37,7 @@ FIXTURE_VARIANT_ADD(trace, events)
 FIXTURE_SETUP(trace)
 {
 	test_begin();
-	SKIP_ON_C("has no tracepoints");
+	NOT_ON_C("tracepoints");
 	if (!path_exists(TRACING "/events"))
 		mount("tracefs", TRACING, "tracefs", 0, NULL);
 	if (!path_exists(TRACING "/events"))

@@ -86,11 +86,22 @@ test_skip(struct __test_metadata *_metadata, const char *format, ...)
 	SKIP(_exit(0), "%s", reason);
 }
 
-/* The same where the C driver would take the host down: not tried on it. */
+/*
+ * The same where the C driver would take the host down, or leave it damaged. It
+ * is tried on it only with VFIO_AP_TRY_DEFECTS in the environment, in a host that
+ * is there for nothing else.
+ */
 #define SKIP_ON_C(text)							\
 	do {								\
-		if (host.driver_is_c)					\
+		if (host.driver_is_c && !getenv("VFIO_AP_TRY_DEFECTS"))	\
 			test_skip(_metadata, "C driver: %s", text);	\
+	} while (0)
+
+/* Not the C driver's at all. */
+#define NOT_ON_C(text)							\
+	do {								\
+		if (host.driver_is_c)					\
+			test_skip(_metadata, "C driver has no %s", text); \
 	} while (0)
 
 static inline void test_note_defect(struct __test_metadata *_metadata)
