@@ -585,6 +585,46 @@ TEST_F(aqic, log_is_not_flooded)
 	EXPECT_STREQ("", report);
 }
 
+/* Each bit of the registers by itself: what it means, and nothing else. */
+TEST_F(aqic, each_bit)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	unsigned int bit;
+
+	for (bit = 0; bit < 3 * 64; bit++) {
+		uint64_t gr0 = AP_FC_AQIC | guest->apqn, gr1 = AQIC_IR;
+		uint64_t gr2 = GUEST_NIB, flip = 1UL << bit % 64;
+		unsigned int code = AP_RC_NORMAL;
+
+		if (bit < 64) {
+			/* The APQN and the function are other tests'. */
+			if (!(flip >> 32))
+				continue;
+			gr0 ^= flip;
+		} else if (bit < 128) {
+			gr1 ^= flip;
+			/* To disable what is disabled. */
+			if (flip == AQIC_IR)
+				code = AP_RC_ALREADY;
+		} else {
+			gr2 ^= flip;
+			if (gr2 >= VMM_MEM_SIZE)
+				code = AP_RC_INVALID_ADDRESS;
+		}
+		ASSERT_OK(ap_pqap(&guest->vmm, gr0, gr1, gr2, &result),
+			  guest->vmm.error);
+		EXPECT_EQ(0, result.pgm);
+		EXPECT_EQ(code, result.rc)
+			TH_LOG("bit %u of GR %u", 63 - bit % 64, bit / 64);
+		EXPECT_EQ(code ? 0 : 4, pinned_kib());
+		if (!code)
+			ASSERT_OK(ap_disable_irq(&guest->vmm, guest->apqn,
+						 &result), guest->vmm.error);
+		EXPECT_EQ(0, pinned_kib());
+	}
+}
+
 FIXTURE(two_cpus)
 {
 	struct guest guest;

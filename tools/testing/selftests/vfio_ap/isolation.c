@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No guest waits for another: while one guest's queue is in a reset, and whoever
- * asked for that waits for it, everybody else goes on.
+ * No guest waits for another: while one guest's queue is in a reset, or busy, and
+ * whoever asked for that waits for it, everybody else goes on. And nobody waits
+ * for ever.
  *
- * No time is measured, but an order of events: the others begin when the reset has,
- * and have to be through when who waits for it is not. The reset takes a hundred
- * times as long as they do.
+ * That is mostly an order of events: the others begin when the reset has, and have
+ * to be through when who waits for it is not. The reset takes a hundred times as
+ * long as they do.
  */
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <linux/vfio.h>
 
 #include "lib/test.h"
@@ -16,7 +19,9 @@
 #define ISC		3
 #define ROUNDS		10
 /* Much longer than the others take, less than the driver's patience. */
-#define RESET_MS	4000
+#define RESET_MS	3000
+/* More than its patience. */
+#define FOR_EVER_MS	6500
 
 static int reset_device(struct guest *guest)
 {
@@ -38,6 +43,11 @@ static int close_device(struct guest *guest)
 	return close(guest->vfio.device);
 }
 
+static bool nothing_pinned(void *data)
+{
+	return !pinned_kib();
+}
+
 FIXTURE(isolation)
 {
 	struct guest slow;
@@ -47,6 +57,7 @@ FIXTURE(isolation)
 FIXTURE_VARIANT(isolation)
 {
 	int (*wait)(struct guest *slow);
+	bool busy;	/* the reset is refused with 05, instead of being slow */
 };
 
 FIXTURE_VARIANT_ADD(isolation, reset)
@@ -69,15 +80,33 @@ FIXTURE_VARIANT_ADD(isolation, close)
 	.wait = close_device,
 };
 
-FIXTURE_SETUP(isolation)
+FIXTURE_VARIANT_ADD(isolation, busy)
 {
-	test_begin();
+	.wait = reset_device,
+	.busy = true,
+};
+
+/* Two guests that have a queue each of the same adapter. */
+static void two_guests(struct __test_metadata *_metadata, struct guest *slow,
+		       struct guest *other)
+{
+	struct ap_result result;
+
 	if (!host.has_aphw)
 		test_skip(_metadata, "needs aphw, the emulated host's tool");
 	if (host.nr_domains < 2)
 		test_skip(_metadata, "needs two domains");
-	GUEST_UP(&self->slow);
-	GUEST_UP(&self->other, .nth = 1, .first_domain = 1);
+	GUEST_UP(slow);
+	GUEST_UP(other, .nth = 1, .first_domain = 1);
+	ASSERT_OK(ap_enable_irq(&slow->vmm, slow->apqn, ISC, GUEST_NIB,
+				&result), slow->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+}
+
+FIXTURE_SETUP(isolation)
+{
+	test_begin();
+	two_guests(_metadata, &self->slow, &self->other);
 }
 
 /* Whoever has reset it: hardware is done with it. */
@@ -89,21 +118,34 @@ static bool is_operating(void *data)
 			  APID(apqn), APQI(apqn));
 }
 
+/* The slow queue is to do something, for instance "reset-time 1". */
+static int slow_queue(const struct guest *guest, const char *what)
+{
+	return hw_change("queue %02x.%04x %s >/dev/null", APID(guest->apqn),
+			 APQI(guest->apqn), what);
+}
+
+static void end_slowness(struct guest *guest)
+{
+	if (!host.has_aphw)
+		return;
+	slow_queue(guest, "reset-time 1");
+	slow_queue(guest, "response zapq none");
+	slow_queue(guest, "response tapq none");
+	slow_queue(guest, "response aqic none");
+	wait_until(is_operating, &guest->apqn, 10000);
+}
+
 FIXTURE_TEARDOWN_PARENT(isolation)
 {
-	uint16_t apqn = self->slow.apqn;
-
-	if (host.has_aphw) {
-		hw_change("queue %02x.%04x reset-time 1 >/dev/null", APID(apqn),
-			  APQI(apqn));
-		wait_until(is_operating, &apqn, 10000);
-	}
+	end_slowness(&self->slow);
 	test_end();
 }
 
 struct waiter {
 	struct guest *guest;
 	int (*wait)(struct guest *slow);
+	pid_t tid;
 	bool done;
 };
 
@@ -111,6 +153,7 @@ static void *waiter(void *data)
 {
 	struct waiter *waiter = data;
 
+	__atomic_store_n(&waiter->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
 	waiter->wait(waiter->guest);
 	__atomic_store_n(&waiter->done, true, __ATOMIC_SEQ_CST);
 	return NULL;
@@ -119,10 +162,40 @@ static void *waiter(void *data)
 /* The slow guest's queue is in its reset, or not the guest's any more. */
 static bool has_begun(void *data)
 {
-	struct guest *slow = data;
+	struct waiter *waiting = data;
 	struct ap_result result;
 
-	return !ap_tapq(&slow->vmm, slow->apqn, &result) && result.rc;
+	return !ap_tapq(&waiting->guest->vmm, waiting->guest->apqn, &result) &&
+	       result.rc;
+}
+
+/* Who waits is asleep in the kernel. */
+static bool sleeps(void *data)
+{
+	struct waiter *waiting = data;
+	char path[64], text[512], *state;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat",
+		 __atomic_load_n(&waiting->tid, __ATOMIC_SEQ_CST));
+	if (sysfs_read(path, text, sizeof(text)) < 0)
+		return false;
+	state = strrchr(text, ')');
+	return state && strchr("DS", state[2]);
+}
+
+static bool is_done(void *data)
+{
+	struct waiter *waiting = data;
+
+	return __atomic_load_n(&waiting->done, __ATOMIC_SEQ_CST);
+}
+
+/* It is not busy for ever. */
+static void *end_busy(void *data)
+{
+	sleep_ms(RESET_MS);
+	slow_queue(data, "response zapq none");
+	return NULL;
 }
 
 TEST_F_TIMEOUT(isolation, others_go_on, 120)
@@ -132,15 +205,17 @@ TEST_F_TIMEOUT(isolation, others_go_on, 120)
 	uint16_t apqn = other->apqn;
 	struct ap_result result;
 	char text[4096];
-	pthread_t thread;
+	char what[32];
+	pthread_t thread, ender;
 	int i;
 
-	ASSERT_OK(ap_enable_irq(&slow->vmm, slow->apqn, ISC, GUEST_NIB,
-				&result), slow->vmm.error);
-	ASSERT_EQ(0, hw_change("queue %02x.%04x reset-time %u >/dev/null",
-			       APID(slow->apqn), APQI(slow->apqn), RESET_MS));
+	snprintf(what, sizeof(what), "reset-time %u", RESET_MS);
+	ASSERT_EQ(0, slow_queue(slow, variant->busy ? "response zapq 5" : what));
+	if (variant->busy)
+		ASSERT_EQ(0, pthread_create(&ender, NULL, end_busy, slow));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &waiting));
-	ASSERT_TRUE(wait_until(has_begun, slow, 2000));
+	ASSERT_TRUE(wait_until(variant->busy ? sleeps : has_begun, &waiting,
+			       2000));
 
 	for (i = 0; i < ROUNDS; i++) {
 		ASSERT_OK(ap_enable_irq(&other->vmm, apqn, ISC, GUEST_NIB,
@@ -157,10 +232,12 @@ TEST_F_TIMEOUT(isolation, others_go_on, 120)
 	/* Also about the slow one. */
 	EXPECT_LE(0, mdev_read(slow->uuid, "matrix", text, sizeof(text)));
 	EXPECT_LT(0, queue_status(apqn, text, sizeof(text)));
-	EXPECT_FALSE(__atomic_load_n(&waiting.done, __ATOMIC_SEQ_CST))
+	EXPECT_FALSE(is_done(&waiting))
 		TH_LOG("the others were through only after the reset");
 
 	pthread_join(thread, NULL);
+	if (variant->busy)
+		pthread_join(ender, NULL);
 }
 
 #define GLOBAL_MUTEX	"one mutex for all, held while hardware resets"
@@ -168,3 +245,159 @@ C_DEFECT(isolation, reset, others_go_on, GLOBAL_MUTEX);
 C_DEFECT(isolation, unassign, others_go_on, GLOBAL_MUTEX);
 C_DEFECT(isolation, unbind, others_go_on, GLOBAL_MUTEX);
 C_DEFECT(isolation, close, others_go_on, GLOBAL_MUTEX);
+C_DEFECT(isolation, busy, others_go_on, GLOBAL_MUTEX);
+
+/* --- a reset that never ends ---------------------------------------------- */
+
+static int (*const waits[])(struct guest *slow) = {
+	reset_device, unassign, unbind, close_device,
+};
+
+FIXTURE(for_ever)
+{
+	struct guest guest[ARRAY_SIZE(waits)];
+};
+
+FIXTURE_VARIANT(for_ever)
+{
+	const char *response;
+};
+
+FIXTURE_VARIANT_ADD(for_ever, going_on)
+{
+	.response = "response tapq 2",
+};
+
+FIXTURE_VARIANT_ADD(for_ever, refused)
+{
+	.response = "response zapq 5",
+};
+
+FIXTURE_SETUP(for_ever)
+{
+	unsigned int i;
+
+	test_begin();
+	if (!host.has_aphw)
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct guest *guest = &self->guest[i];
+		struct ap_result result;
+
+		GUEST_UP(guest, .nth = i, .first_domain = i / 2,
+			 .mode = i % 2 ? AP_MODE_CCA : AP_MODE_ACCELERATOR);
+		ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC,
+					GUEST_NIB, &result), guest->vmm.error);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	}
+}
+
+FIXTURE_TEARDOWN_PARENT(for_ever)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
+		end_slowness(&self->guest[i]);
+	test_end();
+}
+
+/* Who waits for it does not wait for ever, and it is looked after. */
+TEST_F_TIMEOUT(for_ever, nobody_waits, 120)
+{
+	struct waiter waiting[ARRAY_SIZE(waits)] = {};
+	pthread_t thread[ARRAY_SIZE(waits)];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		waiting[i].guest = &self->guest[i];
+		waiting[i].wait = waits[i];
+		ASSERT_EQ(0, slow_queue(&self->guest[i], variant->response));
+	}
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, waiter,
+					    &waiting[i]));
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
+		EXPECT_TRUE(wait_until(is_done, &waiting[i],
+				       i ? 100 : FOR_EVER_MS))
+			TH_LOG("%u still waits", i);
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
+		end_slowness(&self->guest[i]);
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
+		pthread_join(thread[i], NULL);
+	/* What was held is given back. */
+	EXPECT_TRUE(wait_until(nothing_pinned, NULL, 2000));
+}
+
+C_DEFECT(for_ever, going_on, nobody_waits, "waits for a reset for ever");
+C_DEFECT(for_ever, refused, nobody_waits, "waits for a reset for ever");
+
+/* --- a queue that is busy --------------------------------------------------- */
+
+FIXTURE(busy)
+{
+	struct guest slow;
+	struct guest other;
+};
+
+FIXTURE_SETUP(busy)
+{
+	test_begin();
+	SKIP_ON_C("warns, and unpins what the queue still writes to");
+	two_guests(_metadata, &self->slow, &self->other);
+}
+
+FIXTURE_TEARDOWN_PARENT(busy)
+{
+	end_slowness(&self->slow);
+	test_end();
+}
+
+static int disable_irq(struct guest *guest)
+{
+	struct ap_result result;
+
+	return ap_aqic(&guest->vmm, guest->apqn, 0, 0, &result);
+}
+
+/* Milliseconds that the other guest's AQIC takes. */
+static long time_of_aqic(struct __test_metadata *_metadata, struct guest *guest)
+{
+	struct timespec before, after;
+	struct ap_result result;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, GUEST_NIB,
+			  &result), guest->vmm.error);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	ASSERT_OK(ap_disable_irq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	return (after.tv_sec - before.tv_sec) * 1000 +
+	       (after.tv_nsec - before.tv_nsec) / 1000000;
+}
+
+/*
+ * A queue that answers AQIC with 05 holds up nobody, not even its own guest. The
+ * least of ten is compared with what asking several times would take.
+ */
+TEST_F(busy, aqic_is_answered_at_once)
+{
+	long least = 1000;
+	int i;
+
+	ASSERT_EQ(0, slow_queue(&self->slow, "response aqic 5"));
+	for (i = 0; i < 10; i++) {
+		struct waiter waiting = {
+			.guest = &self->slow, .wait = disable_irq,
+		};
+		pthread_t thread;
+		long ms;
+
+		ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &waiting));
+		/* Time for it to begin. */
+		sleep_ms(10);
+		ms = time_of_aqic(_metadata, &self->other);
+		least = ms < least ? ms : least;
+		pthread_join(thread, NULL);
+	}
+	EXPECT_GT(50, least);
+}

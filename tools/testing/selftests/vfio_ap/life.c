@@ -441,3 +441,128 @@ TEST_F(writers, device_comes_and_goes)
 		EXPECT_TRUE(WIFSIGNALED(status));
 	}
 }
+
+/* --- the module goes ------------------------------------------------------- */
+
+FIXTURE(unload)
+{
+	int unused;
+};
+
+GROUP_AND_IOMMUFD(unload);
+
+FIXTURE_SETUP(unload)
+{
+	test_begin();
+	if (variant->cdev && !path_exists("/dev/iommu"))
+		test_skip(_metadata, "the kernel has no iommufd");
+	if (!module_can_reload())
+		test_skip(_metadata, "no module file to load vfio_ap from again");
+}
+
+FIXTURE_TEARDOWN_PARENT(unload)
+{
+	if (!path_exists(MODULE))
+		module_load();
+	queues_settle();
+	test_end();
+}
+
+/*
+ * What others do meanwhile. Anything may fail, for the module may be away at any
+ * moment.
+ */
+static void monitor_comes_and_goes(bool cdev, unsigned int *seed)
+{
+	struct guest_config config = { .cdev = cdev };
+	static struct guest guest;
+	struct ap_result result;
+
+	if (!guest_up(&guest, &config)) {
+		ap_enable_irq(&guest.vmm, guest.apqn, ISC, GUEST_NIB, &result);
+		ioctl(guest.vfio.device, VFIO_DEVICE_RESET);
+	}
+	guest_down(&guest);
+	mdev_remove(guest.uuid);
+	sleep_ms(rand_r(seed) % 30);
+}
+
+static void administrator_writes(bool cdev, unsigned int *seed)
+{
+	char uuid[UUID_LENGTH];
+
+	mdev_uuid(uuid, 1);
+	mdev_create(uuid);
+	mdev_assign(uuid, "assign_adapter", host.adapter[0]);
+	mdev_assign(uuid, "assign_domain",
+		    host.domain[rand_r(seed) % host.nr_domains]);
+	if (rand_r(seed) % 2)
+		mdev_remove(uuid);
+}
+
+static void attributes_are_held(bool cdev, unsigned int *seed)
+{
+	static const char * const paths[] = {
+		MATRIX "/features", MDEV_TYPE "/available_instances",
+		MDEV_TYPE "/device_api",
+	};
+	int fd = open(paths[rand_r(seed) % ARRAY_SIZE(paths)], O_RDONLY);
+	char byte;
+
+	if (fd < 0)
+		return;
+	sleep_ms(rand_r(seed) % 10);
+	if (read(fd, &byte, 1) < 0)
+		byte = 0;
+	close(fd);
+}
+
+static void queues_are_rebound(bool cdev, unsigned int *seed)
+{
+	uint16_t apqn = APQN(host.adapter[0],
+			     host.domain[rand_r(seed) % host.nr_domains]);
+
+	queue_unbind(apqn);
+	sleep_ms(rand_r(seed) % 10);
+	queue_bind(apqn, "vfio_ap");
+}
+
+TEST_F_TIMEOUT(unload, at_any_time, 180)
+{
+	void (*const roles[])(bool cdev, unsigned int *seed) = {
+		monitor_comes_and_goes, administrator_writes,
+		attributes_are_held, queues_are_rebound,
+	};
+	unsigned int i, n, seed = 42, unloaded = 0;
+	pid_t pid[ARRAY_SIZE(roles)];
+	int status, ret;
+
+	for (i = 0; i < ARRAY_SIZE(roles); i++) {
+		pid[i] = fork();
+		ASSERT_LE(0, pid[i]);
+		for (seed += i; !pid[i];)
+			roles[i](variant->cdev, &seed);
+	}
+	for (n = 0; n < 300 && unloaded < 10; n++) {
+		ret = module_unload();
+		EXPECT_TRUE(!ret || ret == -EAGAIN || ret == -EBUSY)
+			TH_LOG("%s", strerror(-ret));
+		if (!ret) {
+			unloaded++;
+			sleep_ms(rand_r(&seed) % 10);
+			ASSERT_EQ(0, module_load());
+		}
+		sleep_ms(rand_r(&seed) % 10);
+	}
+	EXPECT_EQ(10, unloaded);
+	for (i = 0; i < ARRAY_SIZE(roles); i++) {
+		kill(pid[i], SIGKILL);
+		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status));
+	}
+	mdev_remove_all();
+	EXPECT_TRUE(wait_until(module_has_references, &(int){ 0 }, 10000));
+	ASSERT_EQ(0, module_unload());
+	ASSERT_EQ(0, module_load());
+	EXPECT_EQ(0, pinned_kib());
+}

@@ -4,6 +4,7 @@
  * page pinned: VFIO's reset, and the one of the close.
  */
 #include <sys/ioctl.h>
+#include <time.h>
 #include <linux/vfio.h>
 
 #include "lib/test.h"
@@ -42,6 +43,10 @@ FIXTURE_SETUP(reset)
 
 FIXTURE_TEARDOWN_PARENT(reset)
 {
+	unsigned int a;
+
+	for (a = 0; host.has_aphw && a < host.nr_adapters; a++)
+		hw_change("adapter %u reset-time 1 >/dev/null", host.adapter[a]);
 	test_end();
 }
 
@@ -165,3 +170,61 @@ TEST_F(reset, all_queues)
 		}
 	}
 }
+
+/* How long a reset of the device takes, in microseconds. */
+static long time_of_reset(struct guest *guest)
+{
+	struct timespec before, after;
+	int ret;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ret = ioctl(guest->vfio.device, VFIO_DEVICE_RESET);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	if (ret)
+		return -errno;
+	return (after.tv_sec - before.tv_sec) * 1000000 +
+	       (after.tv_nsec - before.tv_nsec) / 1000;
+}
+
+/*
+ * All queues are reset at the same time, and that takes as long as the slowest one,
+ * and at most a tenth or 2 ms more. The least of some, for others use the processor.
+ */
+TEST_F(reset, as_long_as_the_slowest_queue)
+{
+	static const unsigned int times[] = { 1, 13, 30, 150 };
+	struct guest *guest = &self->guest;
+	unsigned int a, i, n;
+
+	if (!host.has_aphw)
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
+	guest_down(guest);
+	ASSERT_EQ(0, mdev_remove(guest->uuid));
+	ASSERT_OK(guest_up(guest, &(struct guest_config){
+		.cdev = variant->cdev, .adapters = host.nr_adapters,
+		.domains = host.nr_domains }), guest->error);
+	for (i = 0; i < ARRAY_SIZE(times); i++) {
+		long slowest = 1000 * times[i], least = -1;
+
+		for (a = 0; a < host.nr_adapters; a++)
+			ASSERT_EQ(0, hw_change("adapter %u reset-time %u >/dev/null",
+					       host.adapter[a],
+					       times[a ? 0 : i]));
+		for (n = 0; n < 6; n++) {
+			long us = time_of_reset(guest);
+
+			ASSERT_LE(0, us);
+			if (least < 0 || us < least)
+				least = us;
+		}
+		EXPECT_LE(slowest, least);
+		EXPECT_GE(slowest + (slowest > 20000 ? slowest / 10 : 2000),
+			  least)
+			TH_LOG("%u queues, the slowest %u ms",
+			       host.nr_adapters * host.nr_domains, times[i]);
+	}
+}
+
+#define LONG_POLL	"looks at a reset every 20 ms only"
+C_DEFECT(reset, group, as_long_as_the_slowest_queue, LONG_POLL);
+C_DEFECT(reset, iommufd, as_long_as_the_slowest_queue, LONG_POLL);
