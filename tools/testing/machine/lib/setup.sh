@@ -114,7 +114,7 @@ in_tree() {
 # script 'inside' that loads it.
 test_module_make() {
 	mkdir "$OUT/source" "$OUT/build"
-	cp "$MACHINE_DIR/tests/$1"/{Kbuild,*.c} "$OUT/source/"
+	cp "$MACHINE_DIR/tests/$1"/{Kbuild,*.[ch]} "$OUT/source/"
 	kernel_module_make "$OUT/source:/module:ro" "$OUT/build:/build" -- modules
 	mv "$OUT/build/$2.ko" "$OUT/"
 	cp "$MACHINE_DIR/tests/$1/inside" "$OUT/"

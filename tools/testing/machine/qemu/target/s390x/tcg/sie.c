@@ -78,6 +78,8 @@ enum {
     SIE_PERC        = 0x0d6,
     SIE_PERADDR     = 0x0d8,
     SIE_EAI         = 0x0e0,
+    SIE_PERAID      = 0x0e1,
+    SIE_OAI         = 0x0e2,
     SIE_TECMC       = 0x0e8,
     SIE_CRYCBD      = 0x0fc,
     SIE_GCR         = 0x100,
@@ -609,6 +611,7 @@ static void sie_host_fault(CPUS390XState *env)
     sie_leave(env, 0);
     env->tlb_fill_exc = code;
     env->tlb_fill_tec = tec;
+    env->tlb_fill_ar = 0;
     env->int_pgm_ilen = SIE_INSN_LEN;
     env_cpu(env)->exception_index = -1;
     trigger_pgm_exception(env, code);
@@ -938,7 +941,9 @@ static void sie_intercept_program(CPUS390XState *env, uint16_t code)
     stw_be_p(block + SIE_PERC, env->per_perc_atmid);
     stq_be_p(block + SIE_PERADDR, env->per_address);
     stq_be_p(block + SIE_TECMC, env->tlb_fill_tec);
-    stb_p(block + SIE_EAI, lowcore->exc_access_id);
+    stb_p(block + SIE_EAI, env->tlb_fill_ar);
+    stb_p(block + SIE_PERAID, env->per_access_id);
+    stb_p(block + SIE_OAI, lowcore->op_access_id);
     cpu_unmap_lowcore(env, lowcore);
     env->per_perc_atmid = 0;
     sie_intercept(env, SIE_ICPT_PROGI);

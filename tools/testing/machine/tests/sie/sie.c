@@ -27,13 +27,12 @@
 #include <asm/kvm_host_types.h>
 #include <asm/lowcore.h>
 
+#include "sie.h"
+
 #define GUEST_ORDER	8
-#define GUEST_SIZE	SZ_1M
 
 /* Where things are in the guest */
-#define PREFIX		0x00000UL
 #define HANDLERS	0x0f000UL
-#define CODE		0x10000UL
 #define SEGMENT_TABLE	0x20000UL
 #define PAGE_TABLE	0x24000UL
 #define DATA		0x30000UL
@@ -42,9 +41,7 @@
 #define OLD_PSWS	0x120
 #define NEW_PSWS	0x1a0
 #define PGM_NEW_PSW	0x1d0
-#define PGM_CODE	0x08e
 
-#define PSW_64		(PSW_MASK_EA | PSW_MASK_BA)
 #define VALIDITY(block)	((block)->ipb >> 16)
 
 static unsigned int rounds = 1000;
@@ -54,15 +51,15 @@ static unsigned int seed = 1;
 module_param(seed, uint, 0);
 MODULE_PARM_DESC(seed, "What the random guests begin with");
 
-static u8 *guest;				/* GUEST_SIZE */
-static struct kvm_s390_sie_block *block;	/* a page, of which half is used */
+u8 *guest;
+struct kvm_s390_sie_block *block;		/* a page, of which half is used */
 static u8 *areas;				/* a page: GISA, CRYCB, facilities */
 static u8 *given_up;				/* a page: CBRL */
-static u64 gprs[16];				/* GR14 and GR15 are in the block */
+u64 gprs[16];					/* GR14 and GR15 are in the block */
+u32 guest_acrs[NUM_ACRS];
 static unsigned int nr_bad;
 
-static void same(const char *what, int line, unsigned long is,
-		 unsigned long wanted)
+void same(const char *what, int line, unsigned long is, unsigned long wanted)
 {
 	if (is == wanted)
 		return;
@@ -70,14 +67,13 @@ static void same(const char *what, int line, unsigned long is,
 	pr_info("# line %d: %s is %lx, must be %lx\n", line, what, is, wanted);
 }
 
-#define SAME(is, wanted) same(#is, __LINE__, is, wanted)
-
 /* A guest that has done nothing yet: its PSW is at CODE, all its memory zero. */
-static void new_guest(void)
+void new_guest(void)
 {
 	memset(guest, 0, GUEST_SIZE);
 	memset(block, 0, sizeof(*block));
 	memset(gprs, 0, sizeof(gprs));
+	memset(guest_acrs, 0, sizeof(guest_acrs));
 	atomic_set(&block->cpuflags, CPUSTAT_ZARCH);
 	block->mso = (unsigned long)guest;
 	block->msl = (unsigned long)guest;
@@ -100,9 +96,6 @@ static void put_code(const char *code, size_t length)
 
 #define CODE_IS(string) put_code(string, sizeof(string) - 1)
 
-/* An end that the host sees: DIAGNOSE, always intercepted */
-#define DIAG		"\x83\x00\x00\x44"
-
 static enum hrtimer_restart no_news(struct hrtimer *timer)
 {
 	return HRTIMER_NORESTART;
@@ -122,6 +115,7 @@ static unsigned int run(unsigned long limit)
 	hrtimer_setup_on_stack(&timer, no_news, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	kernel_fpu_begin(&fpu, KERNEL_FPC | KERNEL_VXR);
 	save_access_regs(access);
+	restore_access_regs(guest_acrs);
 	hrtimer_start(&timer, ns_to_ktime(limit), HRTIMER_MODE_REL);
 	local_irq_disable();
 	/* The kernel's own memory is not for execution. */
@@ -129,6 +123,7 @@ static unsigned int run(unsigned long limit)
 	sie64a(block, gprs, get_lowcore()->kernel_asce.val);
 	local_ctl_set_bit(0, CR0_INSTRUCTION_EXEC_PROTECTION_BIT);
 	local_irq_enable();
+	save_access_regs(guest_acrs);
 	restore_access_regs(access);
 	kernel_fpu_end(&fpu, KERNEL_FPC | KERNEL_VXR);
 	hrtimer_cancel(&timer);
@@ -137,7 +132,7 @@ static unsigned int run(unsigned long limit)
 }
 
 /* Until an interception */
-static unsigned int run_on(void)
+unsigned int run_on(void)
 {
 	unsigned int code, i;
 
@@ -446,6 +441,12 @@ static void random_block(struct rnd_state *rnd)
 			gprs[i] &= GUEST_SIZE - 1;
 		if (prandom_u32_state(rnd) & 1)
 			block->gcr[i] &= GUEST_SIZE - 1;
+		/* Mostly the first two spaces, or an early entry of a list */
+		guest_acrs[i] = prandom_u32_state(rnd);
+		if (dice & 0x4000)
+			guest_acrs[i] &= 1;
+		else if (dice & 0x8000)
+			guest_acrs[i] &= 0x0101000f;
 	}
 }
 
@@ -507,6 +508,8 @@ static int __init sie_instruction_init(void)
 		{ "the guest's storage limit", test_limit },
 		{ "storage keys and page states", test_keys },
 		{ "translations that are kept", test_translation },
+		{ "access registers of guests", test_access_registers_of_guests },
+		{ "access registers of the host", test_access_registers_of_host },
 		{ "random guests", test_random_guests },
 	};
 	unsigned int i;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The parts of sie_instruction.ko: sie.c has the guest and most of the tests.
+ */
+#ifndef SIE_H
+#define SIE_H
+
+#include <linux/sizes.h>
+#include <linux/types.h>
+#include <asm/access-regs.h>
+#include <asm/kvm_host_types.h>
+#include <asm/ptrace.h>
+
+#define GUEST_SIZE	SZ_1M
+
+/* Where things are in the guest */
+#define CODE		0x10000UL
+
+#define PGM_CODE	0x08e
+
+#define PSW_64		(PSW_MASK_EA | PSW_MASK_BA)
+
+/* An end that the host sees: DIAGNOSE, always intercepted */
+#define DIAG		"\x83\x00\x00\x44"
+
+extern u8 *guest;				/* GUEST_SIZE, at the guest's 0 */
+extern struct kvm_s390_sie_block *block;
+extern u64 gprs[16];
+extern u32 guest_acrs[NUM_ACRS];
+
+void same(const char *what, int line, unsigned long is, unsigned long wanted);
+
+/* Complains if a value is not what it must be, and fails the test. */
+#define SAME(is, wanted) same(#is, __LINE__, is, wanted)
+
+void new_guest(void);
+unsigned int run_on(void);
+
+void test_access_registers_of_guests(void);
+void test_access_registers_of_host(void);
+
+#endif
