@@ -12,6 +12,7 @@ use crate::{
         airq::{
             Armed,
             ArmedIrq,
+            Rearmed,
             UnarmedIrq, //
         },
         ap,
@@ -72,6 +73,15 @@ impl IrqBinding {
         self.pin
             .as_ref()
             .is_some_and(|pin| (first..=last).contains(&pin.page.iova()))
+    }
+
+    /// Tells whether it is all that a session's request needs.
+    fn serves(&self, session: &Arc<Session>, gisc: Isc, nib: Nib) -> bool {
+        self.armed.is_for(nib, gisc)
+            && self
+                .pin
+                .as_ref()
+                .is_some_and(|pin| Arc::ptr_eq(&pin.session, session))
     }
 }
 
@@ -166,6 +176,12 @@ impl Queue {
         gisc: Isc,
         nib: Nib,
     ) -> StatusWord {
+        // A protected guest may have taken the page back.
+        if !vcpu.is_protected() {
+            if let Some(status) = self.renew_irq(host, session, gisc, nib) {
+                return status;
+            }
+        }
         if session.add_queue(self).is_err() {
             return answer(ResponseCode::Busy);
         }
@@ -196,6 +212,45 @@ impl Queue {
         };
         self.state.lock().enabling = None;
         status
+    }
+
+    /// Enables interrupts once more that have all that they need. Returns the answer, or nothing if
+    /// they do not, or somebody is changing them.
+    fn renew_irq(
+        &self,
+        host: &Host,
+        session: &Arc<Session>,
+        gisc: Isc,
+        nib: Nib,
+    ) -> Option<StatusWord> {
+        let mut state = self.state.lock();
+        if let Some(refusal) = state.refusal(session) {
+            return Some(refusal);
+        }
+        if state.enabling.is_some() || state.disabling.is_some() {
+            return None;
+        }
+        let binding = state.binding.as_ref()?;
+        if !binding.serves(session, gisc, nib) {
+            return None;
+        }
+
+        let (status, rearmed) = binding.armed.rearm();
+        match rearmed {
+            Rearmed::Kept => (),
+            Rearmed::Gone(quiesced) => {
+                let release = self.take_binding(&mut state);
+
+                drop(state);
+                release.finish(self, quiesced, Unpin::Here);
+            }
+            Rearmed::Unknown => {
+                state.disabling = Some(IrqDisable::new(self.apqn()));
+                drop(state);
+                host.look_after(self.apqn());
+            }
+        }
+        Some(status)
     }
 
     /// Returns the answer for a guest whose NIB cannot be used.

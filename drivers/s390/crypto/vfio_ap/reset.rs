@@ -72,18 +72,22 @@ impl Wait {
     pub(crate) fn poll(self, mut poll: impl FnMut() -> bool) -> bool {
         const FIRST: i64 = 50;
         const LAST: i64 = 10_000;
+        // Mostly there is nothing to wait for, and no need to ask for the time.
+        if poll() {
+            return true;
+        }
         let start = Instant::<Monotonic>::now();
 
         loop {
-            if poll() {
-                return true;
-            }
             let elapsed = start.elapsed();
             if elapsed >= self.0 {
                 return false;
             }
             let pause = (elapsed.as_micros_ceil() / 12).clamp(FIRST, LAST);
             fsleep(Delta::from_micros(pause));
+            if poll() {
+                return true;
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::model::{
     Apqn,
     AqicControl,
     EnableOutcome,
+    Isc,
     Nib,
     Quiesced,
     StatusWord, //
@@ -113,15 +114,9 @@ impl UnarmedIrq {
     ///
     /// Returns the status that hardware left, and what it means for the memory.
     pub(crate) fn arm(self) -> (StatusWord, Armed) {
-        let control =
-            AqicControl::enable_for_guest(self.gisc.gisa(), self.gisc.gisc(), self.gisc.isc());
-        let nib = self.page.address() | self.nib.offset();
         let apqn = self.apqn;
         let armed = ArmedIrq::new(self);
-
-        // SAFETY: `armed` holds the page and the guest, and frees them only for a proof that
-        // hardware does not use them any more.
-        let status = unsafe { ap::aqic_enable(apqn, control, nib) };
+        let status = armed.enable();
         let result = match EnableOutcome::of(apqn, status) {
             EnableOutcome::Enabled { previous } => Armed::Yes(armed, previous),
             EnableOutcome::AlreadyEnabled | EnableOutcome::Busy | EnableOutcome::Refused => {
@@ -133,6 +128,16 @@ impl UnarmedIrq {
 
         (status, result)
     }
+}
+
+/// What came of telling hardware once more what it was told before.
+pub(crate) enum Rearmed {
+    /// Hardware uses the same as before, or does not use it just now.
+    Kept,
+    /// Hardware uses nothing.
+    Gone(Quiesced),
+    /// Nobody knows: hardware gave an answer that it cannot give.
+    Unknown,
 }
 
 /// All that a queue's interrupts need, while hardware uses it.
@@ -154,6 +159,21 @@ impl ArmedIrq {
         }
     }
 
+    fn enable(&self) -> StatusWord {
+        let UnarmedIrq {
+            apqn,
+            nib,
+            page,
+            gisc,
+        } = &*self.irq;
+        let control = AqicControl::enable_for_guest(gisc.gisa(), gisc.gisc(), gisc.isc());
+        let nib = page.address() | nib.offset();
+
+        // SAFETY: This value holds the page and the guest, and frees them only for a proof that
+        // hardware does not use them any more.
+        unsafe { ap::aqic_enable(*apqn, control, nib) }
+    }
+
     // Only for what hardware is known not to use.
     fn into_unarmed(self) -> (UnarmedIrq, Option<UnarmedIrq>) {
         let mut this = ManuallyDrop::new(self);
@@ -165,6 +185,29 @@ impl ArmedIrq {
                 ManuallyDrop::take(&mut this.also),
             )
         }
+    }
+
+    /// Tells whether it is this byte and subclass, and no other, that hardware uses.
+    pub(crate) fn is_for(&self, nib: Nib, gisc: Isc) -> bool {
+        self.irq.nib == nib && self.irq.gisc.gisc() == gisc && self.also.is_none()
+    }
+
+    /// Enables the queue's interrupts once more, with what it has. Does not sleep.
+    ///
+    /// Returns the status that hardware left, and what it means for the memory.
+    pub(crate) fn rearm(&self) -> (StatusWord, Rearmed) {
+        let status = self.enable();
+        let rearmed = match EnableOutcome::of(self.irq.apqn, status) {
+            // The proof is of the time before: it is the same memory that is used now.
+            EnableOutcome::Enabled { previous: _ }
+            | EnableOutcome::AlreadyEnabled
+            | EnableOutcome::Busy
+            | EnableOutcome::Refused => Rearmed::Kept,
+            EnableOutcome::Gone { previous } => Rearmed::Gone(previous),
+            EnableOutcome::Unexpected => Rearmed::Unknown,
+        };
+
+        (status, rearmed)
     }
 
     /// Makes one of two, of the same queue, of which nobody knows which one hardware uses.
