@@ -8,16 +8,9 @@ use core::fmt::{
 };
 
 use super::{
-    id::{
-        Apid,
-        Apqi,
-        Limits, //
-    },
+    id::Limits,
     mask::Mask256,
-    matrix::{
-        ApqnSet,
-        Matrix, //
-    },
+    matrix::Matrix, //
 };
 
 /// The buffer of a sysfs attribute's show function, filled with whole lines.
@@ -52,24 +45,38 @@ impl<'a> Page<'a> {
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
-}
 
-impl Write for Page<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
+    /// Adds a whole line, its newline included.
+    fn line(&mut self, line: &[u8]) -> fmt::Result {
+        self.append(line)?;
+        self.line = self.len;
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> fmt::Result {
         let rest = self.buffer.get_mut(self.len..).unwrap_or_default();
 
-        match rest.split_at_mut_checked(text.len()) {
-            Some((room, [_, ..])) if !self.full => room.copy_from_slice(text.as_bytes()),
+        match rest.split_at_mut_checked(bytes.len()) {
+            Some((room, [_, ..])) if !self.full => room.copy_from_slice(bytes),
             _ => {
                 self.full = true;
                 self.len = self.line;
                 return Err(fmt::Error);
             }
         }
+        self.len = self.len.saturating_add(bytes.len());
+        Ok(())
+    }
+}
+
+impl Write for Page<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let before = self.len;
+
+        self.append(text.as_bytes())?;
         if let Some(newline) = text.rfind('\n') {
-            self.line = self.len.saturating_add(newline).saturating_add(1);
+            self.line = before.saturating_add(newline).saturating_add(1);
         }
-        self.len = self.len.saturating_add(text.len());
         Ok(())
     }
 }
@@ -81,28 +88,48 @@ impl Write for Page<'_> {
 ///
 /// # Errors
 ///
-/// Those of `out`; a full [`Page`] is one.
-pub fn write_matrix(out: &mut impl Write, apm: Mask256, aqm: Mask256) -> fmt::Result {
+/// The page is full.
+pub fn write_matrix(page: &mut Page<'_>, apm: Mask256, aqm: Mask256) -> fmt::Result {
     if aqm.is_empty() {
-        apm.iter()
-            .try_for_each(|bit| writeln!(out, "{}.", Apid::from_mask_bit(bit)))
-    } else if apm.is_empty() {
-        aqm.iter()
-            .try_for_each(|bit| writeln!(out, ".{}", Apqi::from_mask_bit(bit)))
-    } else {
-        ApqnSet::product(apm, aqm)
+        return apm
             .iter()
-            .try_for_each(|apqn| writeln!(out, "{apqn}"))
+            .map(hex)
+            .try_for_each(|[a, b]| page.line(&[a, b, b'.', b'\n']));
     }
+    if apm.is_empty() {
+        return aqm
+            .iter()
+            .map(hex)
+            .try_for_each(|[c, d]| page.line(&[b'.', b'0', b'0', c, d, b'\n']));
+    }
+    apm.iter().map(hex).try_for_each(|[a, b]| {
+        aqm.iter()
+            .map(hex)
+            .try_for_each(|[c, d]| page.line(&[a, b, b'.', b'0', b'0', c, d, b'\n']))
+    })
 }
 
 /// Writes what the attribute `control_domains` shows: a line for each domain, `0047`.
 ///
 /// # Errors
 ///
-/// Those of `out`; a full [`Page`] is one.
-pub fn write_control_domains(out: &mut impl Write, adm: Mask256) -> fmt::Result {
-    adm.iter().try_for_each(|bit| writeln!(out, "{bit:04x}"))
+/// The page is full.
+pub fn write_control_domains(page: &mut Page<'_>, adm: Mask256) -> fmt::Result {
+    adm.iter()
+        .map(hex)
+        .try_for_each(|[a, b]| page.line(&[b'0', b'0', a, b, b'\n']))
+}
+
+/// Returns the two hexadecimal digits of a number. A page of them would take `core::fmt` ten times
+/// as long.
+const fn hex(number: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+    // In bounds: four bits each.
+    [
+        DIGITS[(number >> 4) as usize],
+        DIGITS[(number & 0xf) as usize],
+    ]
 }
 
 /// Writes what the attribute `ap_config` shows: the three masks in one line, with commas between.

@@ -20,6 +20,14 @@ fn shown(write: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
     text
 }
 
+fn on_a_page(write: impl FnOnce(&mut Page<'_>) -> std::fmt::Result) -> String {
+    let mut buffer = [b'#'; PAGE_SIZE];
+    let mut page = Page::new(&mut buffer);
+    write(&mut page).unwrap();
+    let len = page.len();
+    String::from_utf8(buffer[..len].to_vec()).unwrap()
+}
+
 #[test]
 fn matrix_is_a_line_for_each_apqn() {
     let text = |apids: &[u8], apqis: &[u8]| {
@@ -27,7 +35,7 @@ fn matrix_is_a_line_for_each_apqn() {
             mask(&apids.iter().copied().collect()),
             mask(&apqis.iter().copied().collect()),
         );
-        shown(|out| write_matrix(out, apm, aqm))
+        on_a_page(|page| write_matrix(page, apm, aqm))
     };
 
     assert_eq!(
@@ -44,7 +52,7 @@ fn control_domains_is_a_line_for_each_domain() {
     let adm = mask(&[0, 0x47, 0xff].into());
 
     assert_eq!(
-        shown(|out| write_control_domains(out, adm)),
+        on_a_page(|page| write_control_domains(page, adm)),
         "0000\n0047\n00ff\n"
     );
 }
