@@ -92,7 +92,7 @@ boot() {
 		tail_pid=$!
 	fi
 	# In the background, so that a signal reaches us at once; with our input.
-	cd "$run_dir"
+	cd "$run_dir" || die "$run_dir is gone"
 	"$RELAY" "${relay_options[@]}" -- "$@" <&0 &
 	relay=$!
 	for signal in INT TERM HUP QUIT; do

@@ -24,7 +24,8 @@ readonly CPUS=${1:-1}
 readonly SESSION=${LINUX_GUEST_SESSION:-/usr/lib/machine/lib/session.sh}
 readonly BUS=/sys/bus/ap
 readonly MATRIX=/sys/devices/vfio_ap/matrix
-readonly UUID=6c1f0a5e-0000-4000-8000-$(printf %012x $$)
+UUID=6c1f0a5e-0000-4000-8000-$(printf %012x $$)
+readonly UUID
 readonly MDEV=$MATRIX/$UUID
 readonly ALARMS='WARNING:|BUG:|BUG at |Oops|Unable to handle|Kernel panic|circular locking|inconsistent lock state|refcount_t:|Call Trace:|blocked for more than|unexpected non zero alert'
 
