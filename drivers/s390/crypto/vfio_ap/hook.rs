@@ -92,7 +92,11 @@ impl PqapHook for Hook {
         let status = self.aqic(vcpu, raw_apqn, AqicRequest::decode(gr1, gr2));
 
         trace::aqic(|| (raw_apqn, gr1, gr2, status));
-        if status.raw_response() != ResponseCode::Normal as u8 {
+        // That it was so already (07) is nothing that an administrator has to know.
+        if !matches!(
+            status.response(),
+            Ok(ResponseCode::Normal | ResponseCode::OtherwiseChanged)
+        ) {
             self.host.record(
                 Level::Warning,
                 &REFUSED,

@@ -39,10 +39,14 @@ use crate::{
     },
     reset::Wait, //
 };
+use core::mem::MaybeUninit;
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
+
+/// The memory of a [`Pin`].
+pub(crate) type PinSlot = KBox<MaybeUninit<Pin>>;
 
 /// A pinned page, which can be put into a list without having to ask for memory.
 pub(crate) struct Pin {
@@ -187,6 +191,7 @@ impl Queue {
         }
         // Another of the guest's processors may be at it.
         let mut refusal = None;
+        let mut slot = None;
         let announced = Wait::PIN.poll(|| {
             let mut state = self.state.lock();
 
@@ -196,6 +201,7 @@ impl Queue {
             }
             if refusal.is_none() {
                 state.enabling = Some(nib.page());
+                slot = state.slot.take();
             }
             true
         });
@@ -206,7 +212,7 @@ impl Queue {
             return answer(ResponseCode::Busy);
         }
 
-        let status = match self.prepare(session, vcpu, gisc, nib) {
+        let status = match self.prepare(session, vcpu, gisc, nib, slot) {
             Ok((pin, irq)) => self.arm(host, session, pin, irq),
             Err(_) => answer(ResponseCode::InvalidAddress),
         };
@@ -268,23 +274,28 @@ impl Queue {
         vcpu: &Vcpu<'_>,
         gisc: Isc,
         nib: Nib,
+        slot: Option<PinSlot>,
     ) -> Result<(KBox<Pin>, UnarmedIrq)> {
-        let (pin, page) = session.device().pin_page(nib.page())?;
-        let pin = KBox::new(
+        let slot = match slot {
+            Some(slot) => slot,
+            None => KBox::new_uninit(GFP_KERNEL)?,
+        };
+        let (page, held) = session.device().pin_page(nib.page())?;
+        let pin = KBox::write(
+            slot,
             Pin {
-                page: pin,
+                page,
                 session: session.clone(),
                 next: None,
             },
-            GFP_KERNEL,
-        )?;
+        );
 
         if vcpu.is_protected() {
-            page.ensure_shared()?;
+            held.ensure_shared()?;
         }
         let gisc = GiscRegistration::new(session.kvm().clone(), gisc)?;
 
-        Ok((pin, UnarmedIrq::new(self.apqn(), nib, page, gisc)))
+        Ok((pin, UnarmedIrq::new(self.apqn(), nib, held, gisc)))
     }
 
     /// Tells hardware, and gives back what it does not use.
@@ -462,19 +473,23 @@ impl Queue {
     ///
     /// To be called without any lock of ours, nor of VFIO.
     pub(crate) fn unpin_leaving(&self) {
-        loop {
-            let pin = {
-                let mut state = self.state.lock();
-                let mut pin = state.leaving.take();
+        let mut leaving = self.state.lock().leaving.take();
+        let mut slot = None;
+        let mut count = 0;
 
-                state.leaving = pin.as_mut().and_then(|pin| pin.next.take());
-                pin
-            };
-            if pin.is_none() {
-                return;
-            }
-            drop(pin);
-            self.state.lock().releasing -= 1;
+        while let Some(mut pin) = leaving {
+            leaving = pin.next.take();
+            slot = Some(KBox::drop_contents(pin));
+            count += 1;
+        }
+        if count != 0 {
+            let mut state = self.state.lock();
+
+            state.releasing -= count;
+            // The next one to be pinned need not ask for memory.
+            let old = core::mem::replace(&mut state.slot, slot);
+            drop(state);
+            drop(old);
         }
     }
 

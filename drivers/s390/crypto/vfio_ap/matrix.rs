@@ -388,7 +388,7 @@ impl Host {
         reservations: Option<&Reservations>,
         added: &ApqnSet,
     ) -> Result {
-        if reservations.is_some_and(|reservations| reservations.reserved(added)) {
+        if reservations.is_some_and(|reservations| reservations.reserved(added, &topology.bound)) {
             self.record(Level::Warning, &RESERVED, [added.count().into(), 0, 0, 0]);
             return Err(eaddrnotavail());
         }

@@ -9,7 +9,8 @@
 use crate::{
     irq::{
         IrqBinding,
-        Pin, //
+        Pin,
+        PinSlot, //
     },
     kapi::{
         ap::{
@@ -71,6 +72,8 @@ pub(crate) struct State {
     pub(crate) releasing: u32,
     /// The pages that are to be unpinned; counted in `releasing`.
     pub(crate) leaving: Option<KBox<Pin>>,
+    /// Where the next pinned page is noted; there once one was unpinned.
+    pub(crate) slot: Option<PinSlot>,
     /// How many resets were started.
     pub(crate) resets: u64,
 }

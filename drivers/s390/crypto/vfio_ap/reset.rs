@@ -67,10 +67,11 @@ impl Wait {
 
     /// Calls `poll` until it returns true, or time is up. Returns whether it did.
     ///
-    /// The pauses begin with 50 microseconds and grow with the time that has passed, so that what
-    /// is waited for is seen at most a twelfth later than it happens, or 10 milliseconds.
+    /// The pauses begin with 200 microseconds and grow with the time that has passed, so that what
+    /// is waited for is seen at most so much later than it happens, or a twelfth of the time that
+    /// it took, or 10 milliseconds.
     pub(crate) fn poll(self, mut poll: impl FnMut() -> bool) -> bool {
-        const FIRST: i64 = 50;
+        const FIRST: i64 = 200;
         const LAST: i64 = 10_000;
         // Mostly there is nothing to wait for, and no need to ask for the time.
         if poll() {

@@ -9,14 +9,17 @@ use super::{
     sysfs, //
 };
 use crate::model::{
+    AdapterRows,
     Apqn,
     ApqnSet,
+    ApqnTable,
     AqicControl,
     HostConfig,
     Mask256,
     StatusWord, //
 };
 use core::{
+    borrow::Borrow,
     marker::PhantomData,
     ptr::NonNull,
     sync::atomic::{
@@ -124,18 +127,31 @@ impl Reservations {
     }
 
     /// Tells whether an APQN of a set is reserved for the host's default drivers.
-    pub(crate) fn reserved(&self, set: &ApqnSet) -> bool {
-        set.products().iter().any(|(apm, aqm)| {
-            // SAFETY: The caller has to hold the mutex, and `self` proves it. The function reads
-            // 256 bits at either pointer, and writes none. A negative value is an error for an APQN
-            // out of range, which no mask of 256 bits has.
-            unsafe {
-                own::ap_apqn_in_matrix_owned_by_def_drv(
-                    apm.words().as_ptr().cast_mut().cast(),
-                    aqm.words().as_ptr().cast_mut().cast(),
-                ) != 0
-            }
-        })
+    ///
+    /// `bound` are the queues that are bound to the driver that asks. Such a queue is not reserved
+    /// unless the masks give it to the host, and no driver override is against that. Of any other
+    /// the bus looks for the device, which takes it the longer the more queues the host has.
+    pub(crate) fn reserved<R: Borrow<AdapterRows>>(
+        &self,
+        set: &ApqnSet,
+        bound: &ApqnTable<R>,
+    ) -> bool {
+        // SAFETY: The masks change with the mutex held, and `self` proves that it is ours.
+        let (apm, aqm) = unsafe { (own::ap_perms.apm, own::ap_perms.aqm) };
+        let (apm, aqm) = (
+            Mask256::from_words(apm.map(|word| word as u64)),
+            Mask256::from_words(aqm.map(|word| word as u64)),
+        );
+
+        bound
+            .iter_missing_or_within(set, apm, aqm)
+            .any(|apqn| self.is_reserved(apqn))
+    }
+
+    fn is_reserved(&self, apqn: Apqn) -> bool {
+        // SAFETY: The caller has to hold the mutex, and `self` proves it. A negative value is an
+        // error for numbers out of range, which an APQN does not have.
+        unsafe { own::ap_owned_by_def_drv(apqn.apid.get().into(), apqn.apqi.get().into()) != 0 }
     }
 }
 

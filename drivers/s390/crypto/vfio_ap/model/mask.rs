@@ -195,11 +195,26 @@ impl BitOr for Mask256 {
 /// Formats as sysfs shows a mask: `0x` and 64 hexadecimal digits, bit 0 leftmost.
 impl fmt::Display for Mask256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("0x")?;
-        self.words
-            .iter()
-            .try_for_each(|word| write!(f, "{word:016x}"))
+        let mut text = *b"0x0000000000000000000000000000000000000000000000000000000000000000";
+        let bytes = self.words.iter().flat_map(|word| word.to_be_bytes());
+
+        for (digits, byte) in text.chunks_exact_mut(2).skip(1).zip(bytes) {
+            digits.copy_from_slice(&hex(byte));
+        }
+        f.write_str(core::str::from_utf8(&text).unwrap_or_default())
     }
+}
+
+/// Returns the two hexadecimal digits of a number. Where there are many of them, they would take
+/// `core::fmt` ten times as long.
+pub(super) const fn hex(number: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+    // In bounds: four bits each.
+    [
+        DIGITS[(number >> 4) as usize],
+        DIGITS[(number & 0xf) as usize],
+    ]
 }
 
 /// Iterator over the bits of a [`Mask256`] that are set, from left to right.

@@ -101,4 +101,25 @@ impl<R: Borrow<AdapterRows>> ApqnTable<R> {
                 .map(move |bit| Apqn::from_mask_bits(apid, bit))
         })
     }
+
+    /// Iterates over the APQNs of `set` that the table does not have, or that are of one of the
+    /// adapters `apm` and in one of the domains `aqm`, in ascending order.
+    pub fn iter_missing_or_within<'a>(
+        &'a self,
+        set: &'a ApqnSet,
+        apm: Mask256,
+        aqm: Mask256,
+    ) -> impl Iterator<Item = Apqn> + 'a {
+        set.rows().flat_map(move |(apid, domains)| {
+            let within = if apm.test(apid.get()) {
+                domains & aqm
+            } else {
+                Mask256::EMPTY
+            };
+
+            (domains.and_not(self.row(apid)) | within)
+                .iter()
+                .map(move |bit| Apqn::from_mask_bits(apid, bit))
+        })
+    }
 }

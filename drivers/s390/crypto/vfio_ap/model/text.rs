@@ -9,7 +9,10 @@ use core::fmt::{
 
 use super::{
     id::Limits,
-    mask::Mask256,
+    mask::{
+        hex,
+        Mask256, //
+    },
     matrix::Matrix, //
 };
 
@@ -118,18 +121,6 @@ pub fn write_control_domains(page: &mut Page<'_>, adm: Mask256) -> fmt::Result {
     adm.iter()
         .map(hex)
         .try_for_each(|[a, b]| page.line(&[b'0', b'0', a, b, b'\n']))
-}
-
-/// Returns the two hexadecimal digits of a number. A page of them would take `core::fmt` ten times
-/// as long.
-const fn hex(number: u8) -> [u8; 2] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-    // In bounds: four bits each.
-    [
-        DIGITS[(number >> 4) as usize],
-        DIGITS[(number & 0xf) as usize],
-    ]
 }
 
 /// Writes what the attribute `ap_config` shows: the three masks in one line, with commas between.
