@@ -11,6 +11,9 @@ help:
 	@echo '  make check            all tests'
 	@echo '  make shell            a login shell in the emulated host'
 	@echo '  make setup            only what these need: about 10 minutes on 2 cores, once'
+	@echo '  make bench            the driver beside the C driver, in instructions; with'
+	@echo '                        BENCH="GROUP..." some of it, with SAVE=1 also into Documentation/'
+	@echo '  make bench-profile    which functions those instructions are of'
 	@echo '  make bench-machine    how long the emulated host takes for what'
 	@echo '  $(MACHINE)/run --help      any command in the emulated host'
 	@echo
@@ -34,6 +37,13 @@ shell:
 
 setup:
 	@$(MACHINE)/setup
+
+bench:
+	@tools/testing/bench/bench $(BENCH) $(if $(SAVE),--json=Documentation/benchmark.json \
+		--svg=Documentation/benchmark.svg)
+
+bench-profile:
+	@tools/testing/bench/bench --profile $(BENCH)
 
 bench-machine:
 	@$(MACHINE)/bench
@@ -70,5 +80,5 @@ clean:
 clean-cache:
 	@$(MACHINE)/setup --remove
 
-.PHONY: help demo check shell setup bench-machine modules modules_install \
+.PHONY: help demo check shell setup bench bench-profile bench-machine modules modules_install \
 	check-kdir clean clean-cache

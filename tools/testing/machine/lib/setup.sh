@@ -21,7 +21,7 @@ export LIBCLANG_SERIES
 
 readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest sietest uvtest kvmtests)
 # Made only for those who ask for them.
-readonly MORE_STEPS=(stock)
+readonly MORE_STEPS=(stock bench)
 # Of these there are flavours.
 readonly FLAVOURED_STEPS=(kernel module)
 
