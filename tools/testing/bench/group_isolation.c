@@ -113,7 +113,7 @@ static void all(bool busy)
 void group_isolation(void)
 {
 	const struct guest_config config = {
-		.no_mdev = true, .nth = 1, .nth_domain = 1,
+		.no_mdev = true, .nth = 1, .first_domain = 1,
 	};
 	char uuid[UUID_LENGTH];
 

@@ -463,9 +463,12 @@ impl Mediated {
         trace::filter(|| (self.name(), [after.apm(), after.aqm(), after.adm()]));
         state.guest = after;
         state.changes += 1;
-        for apqn in topology.bound.iter_in(&after.apqns_not_in(&before)) {
-            if let Some(queue) = host.queue(apqn) {
-                queue.set_guest(session.as_ref());
+        // Without a guest, no queue has one that is assigned here.
+        if session.is_some() {
+            for apqn in topology.bound.iter_in(&after.apqns_not_in(&before)) {
+                if let Some(queue) = host.queue(apqn) {
+                    queue.set_guest(session.as_ref());
+                }
             }
         }
         if let Some(mut kvm) = kvm {
