@@ -74,14 +74,12 @@ use crate::{
 use kernel::{
     device::Device,
     new_mutex,
+    new_spinlock,
     prelude::*,
     sync::{
         Arc,
-        Mutex, //
-    },
-    xarray::{
-        AllocKind,
-        XArray, //
+        Mutex,
+        SpinLock, //
     },
 };
 
@@ -96,6 +94,56 @@ fn owner_rows() -> Result<KVBox<OwnerRows>> {
         pin_init::init_array_from_fn(|_| pin_init::init_array_from_fn(|_| OwnerId::default())),
         GFP_KERNEL,
     )
+}
+
+/// The queues of one adapter that are bound, by APQI.
+type QueueRow = [Option<Arc<Queue>>; 256];
+
+/// The queues that are bound. Look-ups are a guest's, and many: so it is an array, of which only
+/// the rows of adapters that have had such a queue are there.
+struct Queues {
+    by_apid: KVec<Option<KBox<QueueRow>>>,
+}
+
+impl Queues {
+    fn new() -> Result<Self> {
+        let mut by_apid = KVec::with_capacity(256, GFP_KERNEL)?;
+
+        for _ in 0..=u8::MAX {
+            by_apid.push(None, GFP_KERNEL)?;
+        }
+        Ok(Self { by_apid })
+    }
+
+    fn new_row() -> Result<KBox<QueueRow>> {
+        KBox::init(pin_init::init_array_from_fn(|_| None), GFP_KERNEL)
+    }
+
+    fn get(&self, apqn: Apqn) -> Option<&Arc<Queue>> {
+        let row = self.by_apid.get(usize::from(apqn.apid.get()))?.as_ref()?;
+
+        // In bounds for every APQI: there are 256.
+        row[usize::from(apqn.apqi.get())].as_ref()
+    }
+
+    fn has_row(&self, apid: Apid) -> bool {
+        matches!(self.by_apid.get(usize::from(apid.get())), Some(Some(_)))
+    }
+
+    /// Takes a row for an adapter that has none.
+    fn add_row(&mut self, apid: Apid, row: KBox<QueueRow>) {
+        if let Some(slot) = self.by_apid.get_mut(usize::from(apid.get())) {
+            *slot = Some(row);
+        }
+    }
+
+    /// Exchanges what is at an APQN of an adapter that has a row.
+    fn replace(&mut self, apqn: Apqn, queue: Option<Arc<Queue>>) -> Option<Arc<Queue>> {
+        let row = self.by_apid.get_mut(usize::from(apqn.apid.get()))?.as_mut()?;
+
+        // In bounds, as above.
+        core::mem::replace(&mut row[usize::from(apqn.apqi.get())], queue)
+    }
 }
 
 /// All mediated devices, each found by the number that the table of owners knows it by.
@@ -219,7 +267,7 @@ pub(crate) struct Host {
     pub(crate) topology: Mutex<Topology>,
     /// The bound queues by APQN, for those who must not take lock 1. A leaf.
     #[pin]
-    queues: XArray<Arc<Queue>>,
+    queues: SpinLock<Queues>,
     /// The queues of which something is outstanding. A leaf.
     #[pin]
     pub(crate) unsettled: Mutex<ApqnTable<Rows>>,
@@ -252,12 +300,13 @@ impl Host {
             filtered_adapters: 0,
         };
         let unsettled = ApqnTable::new(rows()?);
+        let queues = Queues::new()?;
         let debug = DebugFeature::new(name)?;
 
         Arc::pin_init(
             try_pin_init!(Self {
                 topology <- new_mutex!(topology, "vfio_ap::topology"),
-                queues <- XArray::new(AllocKind::Alloc),
+                queues <- new_spinlock!(queues, "vfio_ap::queues"),
                 unsettled <- new_mutex!(unsettled, "vfio_ap::unsettled"),
                 worker <- new_mutex!(None, "vfio_ap::worker"),
                 limits: *config.limits(),
@@ -330,10 +379,7 @@ impl Host {
 
     /// Returns a bound queue. Takes a leaf lock only.
     pub(crate) fn queue(&self, apqn: Apqn) -> Option<Arc<Queue>> {
-        self.queues
-            .lock()
-            .get(usize::from(apqn.to_raw()))
-            .map(Arc::from)
+        self.queues.lock().get(apqn).cloned()
     }
 
     /// Changes what is assigned to a mediated device, and with it what its guest has.
@@ -453,10 +499,14 @@ impl Host {
         let mut topology = self.topology.lock();
         let apqn = queue.apqn();
 
-        self.queues
-            .lock()
-            .store(usize::from(apqn.to_raw()), queue.clone(), GFP_KERNEL)
-            .map_err(Error::from)?;
+        // Rows come and queues change with lock 1 held only.
+        if !self.queues.lock().has_row(apqn.apid) {
+            let row = Queues::new_row()?;
+
+            self.queues.lock().add_row(apqn.apid, row);
+        }
+        let old = self.queues.lock().replace(apqn, Some(queue.clone()));
+        drop(old);
         topology.bound.insert(apqn);
         queue.set_owner(topology.owner(apqn));
         batch.start(self, queue);
@@ -479,7 +529,8 @@ impl Host {
             mdev.refilter_adapter(self, &mut topology, apqn.apid, &mut batch);
         }
         topology.bound.remove(apqn);
-        self.queues.lock().remove(usize::from(apqn.to_raw()));
+        let old = self.queues.lock().replace(apqn, None);
+        drop(old);
         queue.set_owner(None);
         if !clean {
             batch.start_or_join(self, queue);
