@@ -48,7 +48,10 @@ use crate::{
         may_print,
         trace, //
     },
-    mdev::Mediated,
+    mdev::{
+        Mediated,
+        Session, //
+    },
     model::{
         AdapterRows,
         Apid,
@@ -230,13 +233,21 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
-    /// Takes queues from a guest, whose AP control block does not have them any more, and starts
-    /// their resets. They cannot be passed to any guest until those have ended.
+    /// Gives queues to a guest, or takes them from one, as far as AQIC is concerned.
+    pub(crate) fn hand_over(&self, host: &Host, set: &ApqnSet, guest: Option<&Arc<Session>>) {
+        for apqn in self.bound.iter_in(set) {
+            if let Some(queue) = host.queue(apqn) {
+                queue.set_guest(guest);
+            }
+        }
+    }
+
+    /// Starts the resets of queues that were taken from a guest, and that its AP control block does
+    /// not have any more. They cannot be passed to any guest until those have ended.
     pub(crate) fn withdraw(&mut self, host: &Host, set: &ApqnSet, batch: &mut Batch) {
         for apqn in self.bound.iter_in(set) {
             self.passable.forget(apqn);
             if let Some(queue) = host.queue(apqn) {
-                queue.set_guest(None);
                 batch.start(host, &queue);
             }
         }

@@ -463,13 +463,12 @@ impl Mediated {
         trace::filter(|| (self.name(), [after.apm(), after.aqm(), after.adm()]));
         state.guest = after;
         state.changes += 1;
-        // Without a guest, no queue has one that is assigned here.
+        // Without a guest, no queue has one that is assigned here. With one, before it sees them
+        // come or go: AQIC never takes a queue that the guest has seen gone, nor refuses one that
+        // it has seen.
         if session.is_some() {
-            for apqn in topology.bound.iter_in(&after.apqns_not_in(&before)) {
-                if let Some(queue) = host.queue(apqn) {
-                    queue.set_guest(session.as_ref());
-                }
-            }
+            topology.hand_over(host, &before.apqns_not_in(&after), None);
+            topology.hand_over(host, &after.apqns_not_in(&before), session.as_ref());
         }
         if let Some(mut kvm) = kvm {
             kvm.set_masks(&after);
@@ -542,6 +541,7 @@ impl Mediated {
             state.withdrawn = false;
             ended = state.session.take();
             // The adapters come back as the resets end.
+            topology.hand_over(&self.host, &state.guest.apqns(), None);
             topology.withdraw(&self.host, &state.guest.apqns(), &mut batch);
             let after = GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable);
 

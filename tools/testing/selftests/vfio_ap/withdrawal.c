@@ -3,6 +3,7 @@
  * A queue that was taken from a guest is not the guest's: not for AQIC, not after
  * the next scan of the AP bus, and not when whatever it hung on has gone.
  */
+#include <pthread.h>
 #include <sys/wait.h>
 
 #include "lib/test.h"
@@ -67,6 +68,92 @@ C_DEFECT(withdrawal, group, no_aqic,
 	 "takes AQIC for a queue that is not the guest's");
 C_DEFECT(withdrawal, iommufd, no_aqic,
 	 "takes AQIC for a queue that is not the guest's");
+
+struct watcher {
+	struct guest *guest;
+	bool stop;
+	bool there;
+	bool gone;
+	unsigned int wrong;
+};
+
+static bool is_set(void *flag)
+{
+	return __atomic_load_n((bool *)flag, __ATOMIC_SEQ_CST);
+}
+
+/* TAPQ until the response code is @rc, or the watcher is stopped. */
+static bool watch_for(struct watcher *watcher, uint8_t rc)
+{
+	struct guest *guest = watcher->guest;
+	struct ap_result result;
+
+	while (!is_set(&watcher->stop))
+		if (ap_tapq(&guest->vmm, guest->apqn, &result))
+			return false;
+		else if (result.rc == rc)
+			return true;
+	return false;
+}
+
+/* A guest that sees its queue come and go, and enables interrupts when it is gone. */
+static void *watch(void *data)
+{
+	struct watcher *watcher = data;
+	struct guest *guest = watcher->guest;
+	struct ap_result result;
+
+	while (watch_for(watcher, AP_RC_NORMAL)) {
+		__atomic_store_n(&watcher->there, true, __ATOMIC_SEQ_CST);
+		if (!watch_for(watcher, AP_RC_NOT_AVAILABLE) ||
+		    ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, GUEST_NIB,
+			    &result))
+			break;
+		watcher->wrong += result.rc != AP_RC_NOT_AVAILABLE;
+		__atomic_store_n(&watcher->gone, true, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/*
+ * When the guest has seen its queue gone, AQIC does not take it, however soon. It is
+ * the last of many that go at the same time.
+ */
+TEST_F(withdrawal, seen_gone_is_gone)
+{
+	char before[256], none[256], zero[MASK_LENGTH];
+	struct guest *guest = &self->guest;
+	struct watcher watcher = { .guest = guest };
+	const uint64_t mask[4] = {};
+	pthread_t thread;
+	unsigned int i;
+
+	guest_down(guest);
+	ASSERT_EQ(0, mdev_remove(guest->uuid));
+	ASSERT_OK(guest_up(guest, &(struct guest_config){
+		.cdev = variant->cdev, .adapters = host.nr_adapters,
+		.domains = host.nr_domains }), guest->error);
+	guest->apqn = APQN(host.adapter[host.nr_adapters - 1],
+			   host.domain[host.nr_domains - 1]);
+	mask_format(mask, zero);
+	snprintf(none, sizeof(none), "%s,%s,%s", zero, zero, zero);
+	ASSERT_LT(0, mdev_read(guest->uuid, "ap_config", before,
+			       sizeof(before)));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, watch, &watcher));
+	for (i = 0; i < 50; i++) {
+		ASSERT_TRUE(wait_until(is_set, &watcher.there, 5000))
+			TH_LOG("%s", guest->vmm.error);
+		watcher.there = false;
+		ASSERT_EQ(0, mdev_write(guest->uuid, "ap_config", none));
+		ASSERT_TRUE(wait_until(is_set, &watcher.gone, 5000))
+			TH_LOG("%s", guest->vmm.error);
+		watcher.gone = false;
+		ASSERT_EQ(0, mdev_write(guest->uuid, "ap_config", before));
+	}
+	__atomic_store_n(&watcher.stop, true, __ATOMIC_SEQ_CST);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, watcher.wrong);
+}
 
 /* What was withdrawn stays so when the host's configuration changes. */
 TEST_F(withdrawal, outlives_a_scan)
