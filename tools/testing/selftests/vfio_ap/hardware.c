@@ -199,6 +199,100 @@ TEST_F(reset_code, no_reset_no_guest)
 	check_new(_metadata, guest);
 }
 
+/* --- the driver is taken away from it, and comes back ----------------------- */
+
+FIXTURE(unbound)
+{
+	struct guest guest;
+};
+
+FIXTURE_VARIANT(unbound)
+{
+	const char *begin;	/* what is done to the queue or its adapter */
+	const char *end;
+	bool adapter;
+	bool resets;		/* the guest has just begun a reset */
+};
+
+#define UNBOUND(name, ...)						\
+	FIXTURE_VARIANT_ADD(unbound, name) { __VA_ARGS__ }
+
+UNBOUND(in_reset, .begin = "reset-time 400", .end = "reset-time 1",
+	.resets = true);
+UNBOUND(reset_is_refused, .begin = "response zapq 5 count 5",
+	.end = "response zapq none");
+UNBOUND(irq_cannot_be_disabled, .begin = "response aqic 5",
+	.end = "response aqic none");
+UNBOUND(irq_is_slow, .begin = "irq-time 300", .end = "irq-time 0");
+UNBOUND(deconfigured, .begin = "deconfigure", .end = "configure",
+	.adapter = true);
+UNBOUND(checkstopped, .begin = "checkstop", .end = "recover", .adapter = true);
+
+static int change_queue(struct guest *guest, bool adapter, const char *what)
+{
+	if (adapter)
+		return hw_change("adapter %u %s >/dev/null", APID(guest->apqn),
+				 what);
+	return hw_change("queue %02x.%04x %s >/dev/null", APID(guest->apqn),
+			 APQI(guest->apqn), what);
+}
+
+FIXTURE_SETUP(unbound)
+{
+	struct ap_result result;
+
+	test_begin();
+	NEED_APHW();
+	GUEST_UP(&self->guest);
+	ASSERT_OK(ap_enable_irq(&self->guest.vmm, self->guest.apqn, ISC,
+				GUEST_NIB, &result), self->guest.vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+}
+
+FIXTURE_TEARDOWN_PARENT(unbound)
+{
+	change_queue(&self->guest, variant->adapter, variant->end);
+	bus_rescan();
+	queues_settle();
+	test_end();
+}
+
+/* Does the guest have its queue, as new? */
+static bool has_new_queue(void *data)
+{
+	struct guest *guest = data;
+	struct ap_result result;
+
+	return !ap_tapq(&guest->vmm, guest->apqn, &result) &&
+	       result.rc == AP_RC_NORMAL && result.flags == AP_EMPTY;
+}
+
+/* In whatever state a queue is: it goes, holds nothing, and comes back as new. */
+TEST_F(unbound, and_bound)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+
+	ASSERT_EQ(0, change_queue(guest, variant->adapter, variant->begin));
+	if (variant->adapter)
+		ASSERT_EQ(0, bus_rescan());
+	if (variant->resets)
+		ASSERT_OK(ap_zapq(&guest->vmm, guest->apqn, &result),
+			  guest->vmm.error);
+	ASSERT_EQ(0, queue_unbind(guest->apqn));
+	EXPECT_TRUE(guest_lost_queue(guest));
+	EXPECT_EQ(0, pinned_kib());
+	ASSERT_EQ(0, change_queue(guest, variant->adapter, variant->end));
+	if (variant->adapter)
+		ASSERT_EQ(0, bus_rescan());
+	ASSERT_EQ(0, queue_bind(guest->apqn, "vfio_ap"));
+	EXPECT_TRUE(wait_until(has_new_queue, guest, 5000));
+	queue_settle(guest->apqn);
+	ASSERT_OK(ap_reset(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	check_new(_metadata, guest);
+}
+
 /* --- the host's configuration --------------------------------------------- */
 
 FIXTURE(configuration)

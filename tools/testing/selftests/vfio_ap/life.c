@@ -35,7 +35,25 @@ FIXTURE(killed)
 	uint16_t apqn;
 };
 
-GROUP_AND_IOMMUFD(killed);
+FIXTURE_VARIANT(killed)
+{
+	bool cdev;
+	bool slow;	/* in the middle of resets, and of what AQIC does */
+};
+
+FIXTURE_VARIANT_ADD(killed, group)
+{
+};
+
+FIXTURE_VARIANT_ADD(killed, iommufd)
+{
+	.cdev = true,
+};
+
+FIXTURE_VARIANT_ADD(killed, slow)
+{
+	.slow = true,
+};
 
 FIXTURE_SETUP(killed)
 {
@@ -49,10 +67,24 @@ FIXTURE_SETUP(killed)
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_domain", host.domain[0]));
 	self->apqn = APQN(host.adapter[0], host.domain[0]);
 	self->references = module_references();
+	if (variant->slow && !host.has_aphw)
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
+	if (variant->slow) {
+		ASSERT_EQ(0, hw_change("queue %02x.%04x reset-time 150 >/dev/null",
+				       APID(self->apqn), APQI(self->apqn)));
+		ASSERT_EQ(0, hw_change("queue %02x.%04x irq-time 30 >/dev/null",
+				       APID(self->apqn), APQI(self->apqn)));
+	}
 }
 
 FIXTURE_TEARDOWN_PARENT(killed)
 {
+	if (variant->slow && host.has_aphw) {
+		hw_change("queue %02x.%04x reset-time 1 >/dev/null",
+			  APID(self->apqn), APQI(self->apqn));
+		hw_change("queue %02x.%04x irq-time 0 >/dev/null",
+			  APID(self->apqn), APQI(self->apqn));
+	}
 	test_end();
 }
 
@@ -115,7 +147,7 @@ TEST_F_TIMEOUT(killed, at_any_moment, 180)
 				break;
 			usleep(1000);
 		}
-		usleep(rand_r(&seed) % 5000);
+		usleep(rand_r(&seed) % (variant->slow ? 100000 : 5000));
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_TRUE(WIFSIGNALED(status));

@@ -5,6 +5,7 @@
  * has nothing to complain of, and afterwards nothing is left.
  */
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <linux/vfio.h>
@@ -169,6 +170,56 @@ static void *monitor(void *data)
 	return NULL;
 }
 
+/* A thread of the monitor's: all that a device can be asked, at the same time. */
+static void *ioctls(void *data)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irqs = {
+		.set = { .argsz = sizeof(irqs), .count = 1 },
+	};
+	struct actor *actor = data;
+	int device = actor->guest->vfio.device;
+	unsigned int seed = 400 + actor->number;
+	int event = eventfd(0, EFD_CLOEXEC);
+
+	while (!stopped(actor) && !actor->failed) {
+		struct vfio_irq_info info = { .argsz = sizeof(info) };
+		unsigned int index = rand_r(&seed) % VFIO_AP_NUM_IRQS;
+
+		switch (rand_r(&seed) % 4) {
+		case 0:
+			if (ioctl(device, VFIO_DEVICE_RESET) && errno != EIO)
+				actor->failed = -errno;
+			break;
+		case 1:
+			info.index = index;
+			if (ioctl(device, VFIO_DEVICE_GET_IRQ_INFO, &info))
+				actor->failed = -errno;
+			break;
+		case 2:
+			irqs.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					 VFIO_IRQ_SET_ACTION_TRIGGER;
+			irqs.set.index = index;
+			irqs.fd = rand_r(&seed) % 2 ? event : -1;
+			if (ioctl(device, VFIO_DEVICE_SET_IRQS, &irqs))
+				actor->failed = -errno;
+			break;
+		default:
+			/* Signal it, if there is one. */
+			irqs.set.flags = VFIO_IRQ_SET_DATA_NONE |
+					 VFIO_IRQ_SET_ACTION_TRIGGER;
+			irqs.set.index = index;
+			if (ioctl(device, VFIO_DEVICE_SET_IRQS, &irqs))
+				actor->failed = -errno;
+		}
+		actor->done++;
+	}
+	close(event);
+	return NULL;
+}
+
 /* Another administrator: drivers bound and unbound, the bus scanned. */
 static void *bus_administrator(void *data)
 {
@@ -194,7 +245,7 @@ TEST_F(stress, everybody_at_once)
 {
 	void *(*const roles[])(void *) = {
 		guest_cpu, guest_cpu, administrator, administrator, monitor,
-		bus_administrator,
+		bus_administrator, ioctls, ioctls,
 	};
 	struct actor actors[ARRAY_SIZE(roles)] = {};
 	pthread_t threads[ARRAY_SIZE(roles)];

@@ -387,6 +387,50 @@ TEST_F(open, guest_without_ap)
 	EXPECT_EQ(self->references, module_references());
 }
 
+/*
+ * Nothing to pin pages with: a container of the first type, which takes no mediated
+ * device's pages, or an iommufd that the device is not attached to.
+ */
+TEST_F(open, wrong_container)
+{
+	uint16_t apqn = APQN(host.adapter[0], host.domain[0]);
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct vmm *vmm = &self->vmm;
+	struct ap_result result;
+	struct vmm_vfio vfio;
+
+	ASSERT_OK(vmm_create(vmm, NULL), vmm->error);
+	ASSERT_OK(vmm_run(vmm, 0, 10000), vmm->error);
+	ASSERT_OK(open_vfio(&vfio, self->uuid, variant->cdev), vfio.error);
+	ASSERT_OK(vmm_vfio_attach_kvm(&vfio, vmm), vfio.error);
+	if (variant->cdev) {
+		bind.iommufd = vfio.container;
+		ASSERT_EQ(0, ioctl(vfio.device, VFIO_DEVICE_BIND_IOMMUFD,
+				   &bind));
+	} else {
+		ASSERT_EQ(0, ioctl(vfio.group, VFIO_GROUP_UNSET_CONTAINER));
+		EXPECT_EQ(-EINVAL, vmm_vfio_get_device(&vfio, self->uuid));
+		close(vfio.container);
+		vfio.container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, vfio.container);
+		ASSERT_EQ(0, ioctl(vfio.group, VFIO_GROUP_SET_CONTAINER,
+				   &vfio.container));
+		ASSERT_EQ(0, ioctl(vfio.container, VFIO_SET_IOMMU,
+				   VFIO_TYPE1_IOMMU));
+		ASSERT_OK(vmm_vfio_get_device(&vfio, self->uuid), vfio.error);
+		ASSERT_OK(vmm_vfio_map(&vfio, 0, VMM_MEM_SIZE, vmm->mem),
+			  vfio.error);
+	}
+	ASSERT_OK(ap_reset(vmm, apqn, &result), vmm->error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_OK(ap_aqic(vmm, apqn, AQIC_IR, GUEST_NIB, &result), vmm->error);
+	EXPECT_EQ(AP_RC_INVALID_ADDRESS, result.rc);
+	EXPECT_EQ(0, pinned_kib());
+	vmm_vfio_close(&vfio);
+	vmm_destroy(vmm);
+	EXPECT_EQ(self->references, module_references());
+}
+
 /* Several file descriptors for one device: the last one counts. */
 TEST_F(open, twice)
 {
