@@ -40,7 +40,7 @@ setup:
 
 bench:
 	@tools/testing/bench/bench $(BENCH) $(if $(SAVE),--json=Documentation/benchmark.json \
-		--svg=Documentation/benchmark.svg)
+		--text=Documentation/benchmark.txt --svg=Documentation/benchmark.svg)
 
 bench-profile:
 	@tools/testing/bench/bench --profile $(BENCH)
