@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How large the module is, and how much memory a mediated device and a bound
- * queue take: all of it, with what VFIO, the mdev core, sysfs and the driver core
- * keep for them.
+ * How large the module is, and how much memory a mediated device takes: all of
+ * it, with what VFIO, the mdev core, sysfs and the driver core keep for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +16,6 @@
 #include "operations.h"
 
 #define NR_MDEVS	1000
-#define NR_QUEUES	(16 * 256)
 
 static const struct size none = { 0, 0 };
 
@@ -29,7 +27,8 @@ static void loaded_size(void)
 
 	if (sysfs_read(MODULE "/coresize", text, sizeof(text)) < 0)
 		die("the module has no coresize");
-	value_report("module as loaded", none, 0, atol(text), "bytes");
+	value_report("module as loaded", none, 0, strtoul(text, NULL, 10),
+		     "bytes");
 }
 
 /* The sections that are kept in memory, by what they may be used for. */
@@ -74,30 +73,42 @@ static void section_sizes(void)
 
 /* --- memory -------------------------------------------------------------- */
 
-static long meminfo(const char *name)
+/* The sum of all numbers that stand behind @name in a file of /proc. */
+static long sum_of(const char *path, const char *name)
 {
-	static char text[8192];
+	static char text[65536];
+	long sum = 0;
 	char *line;
 
-	if (sysfs_read("/proc/meminfo", text, sizeof(text)) < 0)
-		die("/proc/meminfo cannot be read");
+	if (sysfs_read(path, text, sizeof(text)) < 0)
+		die("%s cannot be read", path);
 	line = strstr(text, name);
 	if (!line)
-		die("/proc/meminfo has no %s", name);
-	return strtol(line + strlen(name), NULL, 10);
+		die("%s has no %s", path, name);
+	for (; line; line = strstr(line, name)) {
+		line += strlen(name);
+		sum += strtol(line, NULL, 10);
+	}
+	return sum;
 }
 
-/* Free memory in KiB, when what can be had without loss is free, too. */
+/*
+ * Free memory in KiB, what can be had without loss included: caches are emptied,
+ * and pages that wait on a CPU's list count.
+ */
 static long free_kib(void)
 {
-	long last = 0, now;
-	int i;
+	long last = 0, now = 0;
+	int i, ret;
 
-	for (i = 0; i < 20; i++) {
-		if (sysfs_write("/proc/sys/vm/drop_caches", "3"))
-			die("drop_caches: %s", strerror(errno));
+	for (i = 0; i < 50; i++) {
+		ret = sysfs_write("/proc/sys/vm/drop_caches", "3");
+		if (ret)
+			die("drop_caches: %s", strerror(-ret));
+		quiet();
 		sleep_ms(200);
-		now = meminfo("MemFree:");
+		now = sum_of("/proc/meminfo", "MemFree:") +
+		      sum_of("/proc/zoneinfo", " count:") * 4;
 		if (now == last)
 			break;
 		last = now;
@@ -105,57 +116,43 @@ static long free_kib(void)
 	return now;
 }
 
-static void per_mdev(struct size size, const char *name)
+/*
+ * Devices that are made when some are there already, and none has been removed:
+ * neither what is taken once for all, nor what is kept for the next one.
+ */
+static void per_mdev(void)
 {
-	long before, after;
+	const unsigned int first = 201, last = first + NR_MDEVS - 1;
+	char uuid[UUID_LENGTH];
+	long before, empty;
 	unsigned int n;
+	int ret;
 
-	create(1);
-	destroy(1);
+	create_empty(1, first - 1);
 	before = free_kib();
-	create_empty(1, NR_MDEVS);
-	for (n = 1; size.adapters && n <= NR_MDEVS; n++) {
-		char uuid[UUID_LENGTH];
-		int ret;
-
+	create_empty(first, last);
+	empty = free_kib();
+	value_report("memory of a mediated device", none, last - 1,
+		     (before - empty) * 1024.0 / NR_MDEVS, "bytes");
+	for (n = first; n <= last; n++) {
 		mdev_uuid(uuid, n);
-		ret = mdev_assign(uuid, "assign_adapter", host.adapter[n / 256]);
+		ret = mdev_assign(uuid, "assign_adapter",
+				  host.adapter[n / 256]);
 		if (!ret)
 			ret = mdev_assign(uuid, "assign_domain",
 					  host.domain[n % 256]);
 		if (ret)
 			die("a queue for %s: %s", uuid, strerror(-ret));
 	}
-	after = free_kib();
-	value_report(name, size, NR_MDEVS - 1,
-		     (before - after) * 1024.0 / NR_MDEVS, "bytes");
+	value_report("memory of a mediated device", (struct size){ 1, 1 },
+		     last - 1, (before - free_kib()) * 1024.0 / NR_MDEVS,
+		     "bytes");
 	mdev_remove_all();
-}
-
-static void per_queue(void)
-{
-	unsigned int a, d;
-	long free, bound;
-	int ret;
-
-	bound = free_kib();
-	for (a = 0; a < 16; a++)
-		for (d = 0; d < 256; d++) {
-			ret = queue_unbind(apqn_of(a, d));
-			if (ret)
-				die("unbinding queue %02x.%04x: %s", a, d,
-				    strerror(-ret));
-		}
-	free = free_kib();
-	value_report("memory of a bound queue", none, 0,
-		     (free - bound) * 1024.0 / NR_QUEUES, "bytes");
 }
 
 void group_size(void)
 {
 	loaded_size();
 	section_sizes();
-	per_mdev(none, "memory of a mediated device");
-	per_mdev((struct size){ 1, 1 }, "memory of a mediated device");
-	per_queue();
+	per_mdev();
 }
