@@ -59,6 +59,8 @@ struct state {
 	u32 kernel_acrs[NUM_ACRS];
 	u64 cc;
 	u64 mode;			/* SAC_* */
+	u64 key;			/* of the PSW, in bits 56 to 59 */
+	u64 cr0;			/* bits that are to be on */
 	/* the program interruption, if there was one */
 	unsigned int code;
 	unsigned int access_id;
@@ -156,8 +158,10 @@ static void run_guest(const struct world *world, struct state *state,
 	memcpy(guest + CODE, code, length);
 	memcpy(gprs, state->gprs, sizeof(state->gprs));
 	memcpy(guest_acrs, state->acrs, sizeof(guest_acrs));
-	block->gpsw.mask = PSW_64 | PSW_MASK_DAT |
+	block->gpsw.mask = PSW_64 | PSW_MASK_DAT | state->key << 48 |
 			   (state->mode == SAC_AR ? PSW_ASC_ACCREG : PSW_ASC_PRIMARY);
+	block->gcr[0] = CR0_INITIAL_MASK | CR0_SECONDARY | CR0_AFP | CR0_VECTOR |
+			state->cr0;
 	block->gpsw.addr = CODE;
 	block->ihcpu = 0xffff;
 	*(u16 *)(guest + PGM_CODE) = 0;
@@ -204,7 +208,6 @@ static void set_up_guest(struct world *world)
 	for (i = 0; i < 256; i++)
 		ptes[i] = i * PAGE_SIZE;
 	fill_tables(world);
-	block->gcr[0] = CR0_INITIAL_MASK | CR0_SECONDARY | CR0_AFP | CR0_VECTOR;
 	block->gcr[1] = world->asces[PRIMARY];
 	block->gcr[2] = world->tables_real + DUCT;
 	block->gcr[5] = world->tables_real + PRIMARY_ASTE;
@@ -232,12 +235,15 @@ asm("	.pushsection .text, \"ax\"\n"
 	"	stam	%a0,%a15,168(%r2)\n"
 	"	lam	%a0,%a15,104(%r2)\n"
 	"	lgr	%r13,%r3\n"
+	"	lg	%r14,248(%r2)\n"
+	"	spka	0(%r14)\n"
 	"	lg	%r14,240(%r2)\n"
 	"	lmg	%r0,%r12,0(%r2)\n"
 	"	sac	0(%r14)\n"
 	"	larl	%r14,0f\n"
 	"	br	%r13\n"
 	"0:	sac	768\n"
+	"	spka	0\n"
 	"ar_fault:\n"
 	"	lg	%r14,16(%r15)\n"
 	"	stmg	%r0,%r12,0(%r14)\n"
@@ -252,6 +258,7 @@ static_assert(offsetof(struct state, acrs) == 104);
 static_assert(offsetof(struct state, kernel_acrs) == 168);
 static_assert(offsetof(struct state, cc) == 232);
 static_assert(offsetof(struct state, mode) == 240);
+static_assert(offsetof(struct state, key) == 248);
 
 static void run_host(const struct world *world, struct state *state,
 		     const u8 *code, size_t length)
@@ -281,7 +288,7 @@ static void run_host(const struct world *world, struct state *state,
 	local_ctl_store(8, &saved[4]);
 	test_cr0 = cr0;
 	test_cr0.val &= ~(CR0_LOW_ADDRESS_PROTECTION | CR0_INSTRUCTION_EXEC_PROTECTION);
-	test_cr0.val |= CR0_SECONDARY;
+	test_cr0.val |= CR0_SECONDARY | state->cr0;
 	local_ctl_load(0, &test_cr0);
 	local_ctl_load(1, &wanted[0]);
 	local_ctl_load(2, &wanted[1]);
@@ -559,10 +566,11 @@ static void one_way(const struct world *world, const struct instruction *i,
 }
 
 static void compare(const struct world *world, const struct instruction *i,
-		    bool execute, unsigned long offset, const u8 spaces[3])
+		    bool execute, unsigned long offset, const u8 spaces[3],
+		    u64 mode, u64 key)
 {
 	struct state wanted = { .mode = SAC_PRIMARY };
-	struct state is = { .mode = SAC_AR };
+	struct state is = { .mode = mode, .key = key };
 	u64 bases[3];
 	u32 wanted_sum;
 	unsigned int k;
@@ -576,7 +584,7 @@ static void compare(const struct world *world, const struct instruction *i,
 	one_way(world, i, execute, offset, bases, &wanted);
 	wanted_sum = checksum(world);
 
-	for (k = 0; k < 3; k++)
+	for (k = 0; k < 3 && mode == SAC_AR; k++)
 		bases[k] = address(world);
 	is.acrs[FIRST] = alets[spaces[0]];
 	is.acrs[SECOND] = alets[spaces[1]];
@@ -589,9 +597,9 @@ static void compare(const struct world *world, const struct instruction *i,
 	       checksum(world) == wanted_sum;
 	if (good)
 		return;
-	pr_info("# %s: %s%s at %lx in spaces %u, %u, %u: codes %x, %x\n",
+	pr_info("# %s: %s%s at %lx in spaces %u, %u, %u with key %llx: codes %x, %x\n",
 		world->name, i->name, execute ? ", executed," : "", offset,
-		spaces[0], spaces[1], spaces[2], wanted.code, is.code);
+		spaces[0], spaces[1], spaces[2], key, wanted.code, is.code);
 	for (k = 0; k < 13; k++)
 		if (is.gprs[k] != wanted.gprs[k])
 			pr_info("# GR%u is %llx, must be %llx\n", k, is.gprs[k],
@@ -623,9 +631,45 @@ static void test_instructions(const struct world *world)
 			for (execute = 0; execute < (single ? 2 : 1); execute++)
 				for (k = 0; k < ARRAY_SIZE(spaces); k++)
 					compare(world, insn, execute,
-						offsets[o], spaces[k]);
+						offsets[o], spaces[k], SAC_AR, 0);
 		cond_resched();
 	}
+}
+
+/* All pages of the spaces get that storage key. */
+static void set_keys(const struct world *world, u8 key)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_SPACES; i++) {
+		page_set_storage_key(virt_to_phys(world->pages[i]), key, 1);
+		page_set_storage_key(virt_to_phys(world->pages[i]) + PAGE_SIZE,
+				     key, 1);
+	}
+}
+
+/* With the key that they have, the same instructions, with and without ARs */
+static void test_instructions_with_key(const struct world *world)
+{
+	static const u8 spaces[] = { DU_LIST, PRIMARY_LIST, SECONDARY };
+	unsigned int i, execute;
+
+	set_keys(world, 0x28);
+	for (i = 0; i < ARRAY_SIZE(instructions); i++) {
+		const struct instruction *insn = &instructions[i];
+		const bool single = insn->length == insn_length(insn->text);
+
+		for (execute = 0; execute < (single ? 2 : 1); execute++) {
+			compare(world, insn, execute, 0x120, spaces, SAC_AR, 0x20);
+			compare(world, insn, execute, 0x120, spaces, SAC_PRIMARY,
+				0x20);
+		}
+		if (!insn->aligned)
+			compare(world, insn, false, PAGE_SIZE - 3, spaces,
+				SAC_PRIMARY, 0x20);
+		cond_resched();
+	}
+	set_keys(world, 0);
 }
 
 /*
@@ -637,6 +681,7 @@ static void test_instructions(const struct world *world)
 /* lg %r6,0(%r2); mvc 0(5,%r2),0(%r4); stg %r6,0(%r2); lrag %r6,0(%r2) */
 #define LG	CODE_AND_LENGTH("\xe3\x60\x20\x00\x00\x04")
 #define MVC	CODE_AND_LENGTH("\xd2\x04\x20\x00\x40\x00")
+#define MVCOS	CODE_AND_LENGTH("\xc8\x60\x20\x00\x40\x00")
 #define STG	CODE_AND_LENGTH("\xe3\x60\x20\x00\x00\x24")
 #define TPROT	CODE_AND_LENGTH("\xe5\x01\x20\x00\x40\x00")
 #define LRAG	CODE_AND_LENGTH("\xe3\x60\x20\x00\x00\x03")
@@ -644,6 +689,7 @@ static void test_instructions(const struct world *world)
 #define TEID_FETCH		0x800
 #define TEID_STORE		0x400
 #define TEID_ALC		0x00c
+#define TEID_KEY		0x008
 #define TEID_DAT		0x004
 #define TEID_AR			0x001
 
@@ -907,8 +953,124 @@ static void test_access_register_instructions(const struct world *world)
 	SAME(state.gprs[6], *(u64 *)world->pages[DU_LIST]);
 }
 
+/* Loads and stores with that key of the PSW; one who is not allowed is told. */
+static void expect_keys(const struct world *world, int line, u64 key, u64 cr0,
+			unsigned int load_code, unsigned int store_code)
+{
+	struct state state, with = { .key = key, .cr0 = cr0 };
+
+	with.gprs[FIRST] = address(world);
+	with.gprs[SECOND] = world->primary[SECONDARY] + 16;
+	fill_pages(world);
+	state = with;
+	run_code(world, &state, LG, false);
+	same("code of the load", line, state.code, load_code);
+	if (load_code)
+		same("TEID of the load", line, state.teid,
+		     address(world) | TEID_FETCH | TEID_KEY);
+	else
+		same("what was loaded", line, state.gprs[6],
+		     *(u64 *)world->pages[PRIMARY]);
+	state = with;
+	run_code(world, &state, STG, false);
+	same("code of the store", line, state.code, store_code);
+	if (store_code)
+		same("TEID of the store", line, state.teid,
+		     address(world) | TEID_STORE | TEID_KEY);
+	/* mvcos with key 0 for what is not looked at: first, then second operand */
+	state = with;
+	state.gprs[0] = 0x00020000;
+	state.gprs[6] = 8;
+	swap(state.gprs[FIRST], state.gprs[SECOND]);
+	run_code(world, &state, MVCOS, false);
+	same("code of MVCOS's load", line, state.code, load_code);
+	state = with;
+	state.gprs[0] = 0x00000002;
+	state.gprs[6] = 8;
+	run_code(world, &state, MVCOS, false);
+	same("code of MVCOS's store", line, state.code, store_code);
+	/* and with the key in GR0 for what is */
+	state = with;
+	state.key = 0;
+	state.gprs[0] = key << 24 | 0x00020000;
+	state.gprs[6] = 8;
+	run_code(world, &state, MVCOS, false);
+	same("code of MVCOS's store with its own key", line, state.code, store_code);
+	/* mvc 0(5,%r2),0(%r4): either way */
+	state = with;
+	run_code(world, &state, MVC, false);
+	same("code of MVC", line, state.code, load_code ?: store_code);
+}
+
+#define EXPECT_KEYS(key, cr0, load, store) \
+	expect_keys(world, __LINE__, key, cr0, load, store)
+
+static void test_storage_keys(const struct world *world)
+{
+	struct state state;
+
+	test_instructions_with_key(world);
+
+	set_keys(world, 0x20);
+	EXPECT_KEYS(0x20, 0, 0, 0);
+	EXPECT_KEYS(0x30, 0, 0, PGM_PROTECTION);
+	EXPECT_KEYS(0x00, 0, 0, 0);
+	set_keys(world, 0x28);
+	EXPECT_KEYS(0x20, 0, 0, 0);
+	EXPECT_KEYS(0x30, 0, PGM_PROTECTION, PGM_PROTECTION);
+	EXPECT_KEYS(0x00, 0, 0, 0);
+	/* Only addresses below 2048 are for this override. */
+	EXPECT_KEYS(0x30, CR0_FETCH_PROTECTION_OVERRIDE, PGM_PROTECTION,
+		    PGM_PROTECTION);
+	set_keys(world, 0x98);
+	EXPECT_KEYS(0x30, 0, PGM_PROTECTION, PGM_PROTECTION);
+	EXPECT_KEYS(0x30, CR0_STORAGE_PROTECTION_OVERRIDE, 0, 0);
+
+	/* By an access register, and across pages of different keys */
+	set_keys(world, 0x28);
+	state = (struct state) { .mode = SAC_AR, .key = 0x30 };
+	state.gprs[FIRST] = address(world);
+	state.acrs[FIRST] = alets[DU_LIST];
+	run_code(world, &state, STG, false);
+	SAME(state.code, PGM_PROTECTION);
+	SAME(state.teid, address(world) | TEID_STORE | TEID_KEY | TEID_AR);
+	SAME(state.access_id, FIRST);
+	page_set_storage_key(virt_to_phys(world->pages[DU_LIST]), 0x30, 1);
+	run_code(world, &state, STG, false);
+	SAME(state.code, 0);
+	run_code(world, &state, CODE_AND_LENGTH("\xe3\x60\x2f\xfc\x00\x04"), false);
+	SAME(state.code, PGM_PROTECTION);
+	SAME(state.teid,
+	     (address(world) + PAGE_SIZE) | TEID_FETCH | TEID_KEY | TEID_AR);
+
+	/* tprot: the key is in the second operand's address. */
+	if (world->run == run_host) {
+		static const struct {
+			u8 storage;
+			u8 access;
+			unsigned int cc;
+		} tests[] = {
+			{ 0x28, 0x20, 0 }, { 0x28, 0x30, 2 }, { 0x20, 0x30, 1 },
+			{ 0x28, 0x00, 0 },
+		};
+		unsigned int i;
+
+		for (i = 0; i < ARRAY_SIZE(tests); i++) {
+			set_keys(world, tests[i].storage);
+			state = (struct state) {};
+			state.gprs[FIRST] = address(world);
+			state.gprs[SECOND] = tests[i].access;
+			run_code(world, &state, TPROT, false);
+			SAME(state.code, 0);
+			SAME(state.cc, tests[i].cc);
+		}
+	}
+	set_keys(world, 0);
+}
+
 static void test_world(const struct world *world)
 {
+	test_storage_keys(world);
 	test_bases(world);
 	test_access_register_instructions(world);
 	test_translation_exceptions(world);
@@ -966,6 +1128,27 @@ void test_access_registers_of_guests(void)
 	SAME(state.code, PGM_PAGE_TRANSLATION);
 	SAME(state.teid, CODE | TEID_FETCH | TEID_AR);
 	SAME(state.access_id, 0);
+	primary_ptes[CODE / PAGE_SIZE] &= ~_PAGE_INVALID;
+
+	/* Nor may it be fetched with a wrong key. */
+	page_set_storage_key(virt_to_phys(guest + CODE), 0x28, 1);
+	state = (struct state) { .key = 0x30 };
+	run_code(&world, &state, LG, false);
+	SAME(state.code, PGM_PROTECTION);
+	SAME(state.teid, CODE | TEID_FETCH | TEID_KEY);
+	page_set_storage_key(virt_to_phys(guest + CODE), 0, 1);
+
+	/* The override of fetch protection: lg %r6,2040; lg %r6,2041 */
+	page_set_storage_key(virt_to_phys(guest), 0x28, 1);
+	state = (struct state) { .key = 0x30 };
+	run_code(&world, &state, CODE_AND_LENGTH("\xe3\x60\x07\xf8\x00\x04"), false);
+	SAME(state.code, PGM_PROTECTION);
+	state = (struct state) { .key = 0x30, .cr0 = CR0_FETCH_PROTECTION_OVERRIDE };
+	run_code(&world, &state, CODE_AND_LENGTH("\xe3\x60\x07\xf8\x00\x04"), false);
+	SAME(state.code, 0);
+	run_code(&world, &state, CODE_AND_LENGTH("\xe3\x60\x08\x00\x00\x04"), false);
+	SAME(state.code, PGM_PROTECTION);
+	page_set_storage_key(virt_to_phys(guest), 0, 1);
 }
 
 void test_access_registers_of_host(void)

@@ -429,6 +429,9 @@ static void random_block(struct rnd_state *rnd)
 	if (dice & 32)
 		block->gpsw.mask &= ~(PSW_MASK_DAT | PSW_MASK_PSTATE);
 	block->gpsw.addr = CODE + (prandom_u32_state(rnd) & 0xffe);
+	/* Nothing can be stored with another key. */
+	if (dice & 0x70000)
+		block->gpsw.mask &= ~PSW_MASK_KEY;
 	/* Seldom all program interruptions, or the first one is the end. */
 	block->ictl &= prandom_u32_state(rnd);
 	if (dice & 0x700)
