@@ -126,7 +126,7 @@ fn number<N>(
 }
 
 /// Changes a matrix so that it may have more APQNs than before.
-fn assign<N>(
+fn assign<N: Copy>(
     bound: ArcBorrow<'_, Bound>,
     text: &[u8],
     in_range: fn(&Limits, u64) -> Result<N, OutOfRange>,
@@ -137,13 +137,13 @@ fn assign<N>(
     let reservations = Reservations::lock();
 
     mdev.host()
-        .change_matrix(mdev, Some(reservations), |matrix| {
+        .change_matrix(mdev, Some(reservations), &|matrix| {
             change(matrix, number);
         })
 }
 
 /// Changes a matrix so that it has no more APQNs than before.
-fn unassign<N>(
+fn unassign<N: Copy>(
     bound: ArcBorrow<'_, Bound>,
     text: &[u8],
     in_range: fn(&Limits, u64) -> Result<N, OutOfRange>,
@@ -152,7 +152,7 @@ fn unassign<N>(
     let number = number(&bound, text, in_range)?;
     let mdev = bound.mdev();
 
-    mdev.host().change_matrix(mdev, None, |matrix| {
+    mdev.host().change_matrix(mdev, None, &|matrix| {
         change(matrix, number);
     })
 }
@@ -172,7 +172,7 @@ fn store_ap_config(bound: ArcBorrow<'_, Bound>, text: &[u8]) -> Result {
     let reservations = Reservations::lock();
 
     mdev.host()
-        .change_matrix(mdev, Some(reservations), |matrix| *matrix = new)
+        .change_matrix(mdev, Some(reservations), &|matrix| *matrix = new)
 }
 
 fn control_domains(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {

@@ -405,7 +405,7 @@ impl Host {
         &self,
         mdev: &Arc<Mediated>,
         reservations: Option<Reservations>,
-        change: impl FnOnce(&mut Matrix),
+        change: &dyn Fn(&mut Matrix),
     ) -> Result {
         let mut batch = Batch::new();
         let mut topology = self.topology.lock();

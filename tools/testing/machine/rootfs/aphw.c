@@ -121,9 +121,19 @@ static void skip_space(const char **p)
 		(*p)++;
 }
 
+/* From the opening quote to the closing one, or to the end of the text. */
+static size_t quoted_length(const char *p)
+{
+	size_t length = 1;
+
+	while (p[length] && p[length] != '"')
+		length += p[length] == '\\' && p[length + 1] ? 2 : 1;
+	return length;
+}
+
 static char *parse_string(const char **p)
 {
-	char *s = malloc(strlen(*p) + 1), *to = s;
+	char *s = malloc(quoted_length(*p) + 1), *to = s;
 
 	if (!s)
 		die(EXIT_PORT, "out of memory");
