@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "operations.h"
@@ -45,7 +43,6 @@ static const struct group {
 	{ "vfio", false, group_vfio, "opening, resetting and closing a device" },
 	{ "reset", true, group_reset, "the same with slower hardware" },
 	{ "bind", false, group_bind, "binding and unbinding queues" },
-	{ "scan", true, group_scan, "an adapter that goes and comes" },
 	{ "matrix", false, group_matrix, "reading matrix and guest_matrix" },
 	{ "isolation", true, group_isolation,
 	  "one guest while another one is reset" },
@@ -299,52 +296,6 @@ void guest_stop(struct guest *guest)
 	ret = mdev_remove(guest->uuid);
 	if (ret)
 		die("removing %s: %s", guest->uuid, strerror(-ret));
-}
-
-/* --- hardware ------------------------------------------------------------ */
-
-static void set_priority(int policy, int priority)
-{
-	struct sched_param param = { .sched_priority = priority };
-
-	if (sched_setscheduler(0, policy, &param))
-		die("priority %d: %s", priority, strerror(errno));
-}
-
-/*
- * The bus looks at its hardware as soon as a kernel thread gets to tell it. It
- * does not, while this process keeps the CPU busy; so it can be measured alone.
- */
-void change_hardware(const char *format, ...)
-{
-	char command[256] = "exec aphw ";
-	size_t length = strlen(command);
-	int status = -1;
-	va_list ap;
-	pid_t pid;
-
-	va_start(ap, format);
-	vsnprintf(command + length, sizeof(command) - length, format, ap);
-	va_end(ap);
-	strcat(command, " >/dev/null");
-	set_priority(SCHED_FIFO, 1);
-	pid = fork();
-	if (!pid) {
-		set_priority(SCHED_FIFO, 2);
-		execl("/bin/sh", "sh", "-c", command, NULL);
-		_exit(127);
-	}
-	if (pid < 0)
-		die("fork: %s", strerror(errno));
-	while (!waitpid(pid, &status, WNOHANG))
-		;
-	if (status)
-		die("'%s': status %#x", command, status);
-}
-
-void normal_priority(void)
-{
-	set_priority(SCHED_OTHER, 0);
 }
 
 /* --- preparation --------------------------------------------------------- */

@@ -125,14 +125,6 @@ void guest_stop(struct guest *guest);
 /* A guest as the selftests have it. */
 void guest_make(struct guest *guest, const struct guest_config *config);
 
-/*
- * The change of hardware that aphw makes. The bus does not look at it before
- * normal_priority() is called, or this process sleeps.
- */
-void change_hardware(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
-void normal_priority(void);
-
 void group_aqic(void);
 void group_assign(void);
 void group_others(void);
@@ -141,7 +133,6 @@ void group_mdev(void);
 void group_vfio(void);
 void group_reset(void);
 void group_bind(void);
-void group_scan(void);
 void group_matrix(void);
 void group_isolation(void);
 void group_size(void);
