@@ -771,6 +771,54 @@ TEST_F(aqic, enable_is_refused)
 		TH_LOG("%s", wrong);
 }
 
+/*
+ * Enabling what is enabled, with the same NIB and ISC: the page stays pinned, once,
+ * or is unpinned when the answer is that there is no queue.
+ */
+TEST_F(aqic, enable_again)
+{
+	static const struct {
+		uint8_t code;
+		long pinned;
+	} answers[] = {
+		{ AP_RC_ALREADY, 4 }, { AP_RC_NOT_AVAILABLE, 0 },
+		{ AP_RC_RESET, 4 }, { AP_RC_DECONFIGURED, 0 },
+		{ AP_RC_CHECKSTOPPED, 0 }, { AP_RC_BUSY, 4 },
+		{ AP_RC_INVALID_ADDRESS, 4 },
+	};
+	struct guest *guest = &self->guest;
+	const uint64_t enable = AQIC_IR | AQIC_ISC(3);
+	struct ap_result result;
+	const char *wrong;
+	unsigned int i;
+
+	NEED_APHW();
+	SKIP_ON_C("leaks the pin; the kernel crashes when it is unmapped");
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, enable, GUEST_NIB);
+		EXPECT_IRQ(true);
+		EXPECT_AQIC(AP_RC_ALREADY, guest->apqn, enable, GUEST_NIB);
+		EXPECT_EQ(4, pinned_kib());
+		QUEUE("response aqic %u count 1", answers[i].code);
+		EXPECT_AQIC(answers[i].code, guest->apqn, enable, GUEST_NIB);
+		EXPECT_EQ(answers[i].pinned, pinned_kib())
+			TH_LOG("response code %02x", answers[i].code);
+		ASSERT_OK(ap_reset(&guest->vmm, guest->apqn, &result),
+			  guest->vmm.error);
+	}
+	QUEUE("response aqic none");
+	EXPECT_AQIC(AP_RC_NORMAL, guest->apqn, enable, GUEST_NIB);
+	EXPECT_AQIC(AP_RC_ALREADY, guest->apqn, enable, GUEST_NIB);
+	guest->vmm.mem[GUEST_NIB] = 0;
+	wrong = guest_request(guest, PSMID, 3);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+	EXPECT_NE(0, guest->vmm.mem[GUEST_NIB]);
+	ASSERT_OK(vmm_vfio_unmap(&guest->vfio, 0, VMM_MEM_SIZE),
+		  guest->vfio.error);
+	EXPECT_EQ(0, pinned_kib());
+}
+
 /* While the queue can still write to the NIB, its page stays pinned. */
 TEST_F(aqic, disable_is_refused)
 {
