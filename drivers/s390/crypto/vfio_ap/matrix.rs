@@ -76,8 +76,7 @@ use crate::{
 };
 use kernel::{
     device::Device,
-    new_mutex,
-    new_spinlock,
+    new_mutex, new_spinlock,
     prelude::*,
     sync::{
         Arc,
@@ -142,7 +141,10 @@ impl Queues {
 
     /// Exchanges what is at an APQN of an adapter that has a row.
     fn replace(&mut self, apqn: Apqn, queue: Option<Arc<Queue>>) -> Option<Arc<Queue>> {
-        let row = self.by_apid.get_mut(usize::from(apqn.apid.get()))?.as_mut()?;
+        let row = self
+            .by_apid
+            .get_mut(usize::from(apqn.apid.get()))?
+            .as_mut()?;
 
         // In bounds, as above.
         core::mem::replace(&mut row[usize::from(apqn.apqi.get())], queue)

@@ -246,15 +246,20 @@ static inline void test_signal(int signal)
 }
 
 /* A kernel that looks for mistakes takes longer: VFIO_AP_TIMEOUT_FACTOR=<n>. */
-static inline void test_scale_timeouts(void)
+static inline int test_timeout_factor(void)
 {
 	const char *factor = getenv("VFIO_AP_TIMEOUT_FACTOR");
 	int n = factor ? atoi(factor) : 1;
+
+	return n < 1 || n > 100 ? 1 : n;
+}
+
+static inline void test_scale_timeouts(void)
+{
+	int n = test_timeout_factor();
 	struct __fixture_metadata *fixture;
 	struct __test_metadata *test;
 
-	if (n < 1 || n > 100)
-		return;
 	for (fixture = __fixture_list; fixture; fixture = fixture->next)
 		for (test = fixture->tests; test; test = test->next)
 			test->timeout *= n;
