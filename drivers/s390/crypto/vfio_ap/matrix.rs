@@ -76,13 +76,14 @@ use crate::{
 };
 use kernel::{
     device::Device,
-    new_mutex, new_spinlock,
+    new_mutex,
+    new_spinlock,
     prelude::*,
     sync::{
         Arc,
         Mutex,
         SpinLock, //
-    },
+    }, //
 };
 
 type Rows = KBox<AdapterRows>;
