@@ -80,6 +80,7 @@ impl Hook {
 }
 
 impl PqapHook for Hook {
+    #[inline]
     fn pqap(&self, vcpu: &Vcpu<'_>) -> Pqap {
         let [gr0, gr1, gr2] = vcpu.gprs();
         let raw_apqn = PqapGr0::from_raw(gr0).raw_apqn();

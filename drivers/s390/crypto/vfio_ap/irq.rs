@@ -50,9 +50,8 @@ pub(crate) type PinSlot = KBox<MaybeUninit<Pin>>;
 
 /// A pinned page, which can be put into a list without having to ask for memory.
 pub(crate) struct Pin {
-    page: PinnedPage,
-    // Whose it is. What is held for hardware does not hold this.
-    session: Arc<Session>,
+    // Knows whose it is. What is held for hardware does not hold this.
+    page: PinnedPage<Session>,
     next: Option<KBox<Pin>>,
 }
 
@@ -85,29 +84,34 @@ impl IrqBinding {
             && self
                 .pin
                 .as_ref()
-                .is_some_and(|pin| Arc::ptr_eq(&pin.session, session))
+                .is_some_and(|pin| Arc::ptr_eq(pin.page.owner(), session))
     }
 }
 
-/// A binding that was taken out of its queue, whose page is leaving.
+/// A binding that was taken out of its queue.
 #[must_use]
 pub(crate) struct Release {
     armed: Option<ArmedIrq>,
-    session: Option<Arc<Session>>,
+    // Counted in `State::releasing`.
+    pin: Option<KBox<Pin>>,
 }
 
 impl Release {
     const NOTHING: Self = Self {
         armed: None,
-        session: None,
+        pin: None,
     };
 
     /// Gives back what the binding held. To be called without any lock of ours.
     pub(crate) fn finish(self, queue: &Queue, quiesced: Quiesced, unpin: Unpin) {
-        if let Some(session) = self.session {
+        if let Some(pin) = self.pin {
             match unpin {
-                Unpin::Here => queue.unpin_leaving(),
-                Unpin::Later => session.kick_unpinner(),
+                Unpin::Here => queue.unpinned(1, KBox::drop_contents(pin)),
+                Unpin::Later => {
+                    let session = queue.state.lock().leave(pin);
+
+                    session.kick_unpinner();
+                }
             }
         }
         if let Some(armed) = self.armed {
@@ -116,18 +120,38 @@ impl Release {
     }
 }
 
+/// How an enabling of interrupts begins.
+enum Begun {
+    /// It is done, or refused.
+    Answered(StatusWord),
+    /// Other processors and `dma_unmap` were told that the NIB's page is about to be pinned. There
+    /// may be memory to note it in.
+    Announced(Option<PinSlot>),
+}
+
 fn answer(code: ResponseCode) -> StatusWord {
     StatusWord::with_response(code)
 }
 
 impl State {
-    /// Puts a page on the list of those that are to be unpinned. Returns whose it is.
+    /// Takes the page out of the binding, to be unpinned.
+    fn take_pin(&mut self) -> Option<KBox<Pin>> {
+        let pin = self
+            .binding
+            .as_mut()
+            .and_then(|binding| binding.pin.take())?;
+
+        self.releasing += 1;
+        Some(pin)
+    }
+
+    /// Puts a page that was taken on the list of those that are to be unpinned. Returns whose it
+    /// is.
     fn leave(&mut self, mut pin: KBox<Pin>) -> Arc<Session> {
-        let session = pin.session.clone();
+        let session = pin.page.owner().clone();
 
         pin.next = self.leaving.take();
         self.leaving = Some(pin);
-        self.releasing += 1;
         session
     }
 
@@ -158,14 +182,12 @@ impl State {
 impl Queue {
     /// Takes the binding out of the queue, to be given back when the lock was released.
     pub(crate) fn take_binding(&self, state: &mut State) -> Release {
-        state.disabling = None;
-        let Some(binding) = state.binding.take() else {
-            return Release::NOTHING;
-        };
+        let pin = state.take_pin();
 
+        state.disabling = None;
         Release {
-            armed: Some(binding.armed),
-            session: binding.pin.map(|pin| state.leave(pin)),
+            armed: state.binding.take().map(|binding| binding.armed),
+            pin,
         }
     }
 
@@ -181,67 +203,93 @@ impl Queue {
         nib: Nib,
     ) -> StatusWord {
         // A protected guest may have taken the page back.
-        if !vcpu.is_protected() {
-            if let Some(status) = self.renew_irq(host, session, gisc, nib) {
-                return status;
-            }
-        }
-        if session.add_queue(self).is_err() {
-            return answer(ResponseCode::Busy);
-        }
-        // Another of the guest's processors may be at it.
-        let mut refusal = None;
-        let mut slot = None;
-        let announced = Wait::PIN.poll(|| {
-            let mut state = self.state.lock();
+        let renew = !vcpu.is_protected();
+        let begun = self
+            .begin_enable(host, session, gisc, nib, renew)
+            .or_else(|| self.wait_and_begin_enable(host, session, gisc, nib, renew));
 
-            refusal = state.refusal(session);
-            if refusal.is_none() && state.enabling.is_some() {
-                return false;
-            }
-            if refusal.is_none() {
-                state.enabling = Some(nib.page());
-                slot = state.slot.take();
-            }
-            true
-        });
-        if let Some(refusal) = refusal {
-            return refusal;
+        match begun {
+            Some(Begun::Announced(slot)) => self.pin_and_arm(host, session, vcpu, gisc, nib, slot),
+            Some(Begun::Answered(status)) => status,
+            None => answer(ResponseCode::Busy),
         }
-        if !announced {
-            return answer(ResponseCode::Busy);
-        }
+    }
 
-        let status = match self.prepare(session, vcpu, gisc, nib, slot) {
-            Ok((pin, irq)) => self.arm(host, session, pin, irq),
-            Err(_) => answer(ResponseCode::InvalidAddress),
+    /// Enables interrupts with a page that is not pinned yet.
+    // Not part of the hook, which answers most guests without it.
+    #[inline(never)]
+    fn pin_and_arm(
+        self: &Arc<Self>,
+        host: &Host,
+        session: &Arc<Session>,
+        vcpu: &Vcpu<'_>,
+        gisc: Isc,
+        nib: Nib,
+        slot: Option<PinSlot>,
+    ) -> StatusWord {
+        let status = match session.add_queue(self) {
+            Ok(()) => match self.prepare(session, vcpu, gisc, nib, slot) {
+                Ok((pin, irq)) => return self.arm(host, session, pin, irq),
+                Err(_) => answer(ResponseCode::InvalidAddress),
+            },
+            Err(_) => answer(ResponseCode::Busy),
         };
-        self.state.lock().enabling = None;
+        self.end_enable();
         status
     }
 
-    /// Enables interrupts once more that have all that they need. Returns the answer, or nothing if
-    /// they do not, or somebody is changing them.
-    fn renew_irq(
+    /// Begins to enable interrupts once another of the guest's processors has done so. Returns
+    /// nothing if that takes it too long.
+    #[cold]
+    fn wait_and_begin_enable(
         &self,
         host: &Host,
         session: &Arc<Session>,
         gisc: Isc,
         nib: Nib,
-    ) -> Option<StatusWord> {
-        let mut state = self.state.lock();
-        if let Some(refusal) = state.refusal(session) {
-            return Some(refusal);
-        }
-        if state.enabling.is_some() || state.disabling.is_some() {
-            return None;
-        }
-        let binding = state.binding.as_ref()?;
-        if !binding.serves(session, gisc, nib) {
-            return None;
-        }
+        renew: bool,
+    ) -> Option<Begun> {
+        let mut begun = None;
 
-        let (status, rearmed) = binding.armed.rearm();
+        Wait::PIN.poll(|| {
+            begun = self.begin_enable(host, session, gisc, nib, renew);
+            begun.is_some()
+        });
+        begun
+    }
+
+    /// Begins to enable interrupts, and ends if they have all that they need already and `renew`
+    /// allows it. Returns nothing if somebody else is about to pin a page.
+    #[inline]
+    fn begin_enable(
+        &self,
+        host: &Host,
+        session: &Arc<Session>,
+        gisc: Isc,
+        nib: Nib,
+        renew: bool,
+    ) -> Option<Begun> {
+        let mut state = self.state.lock();
+
+        if let Some(refusal) = state.refusal(session) {
+            return Some(Begun::Answered(refusal));
+        }
+        if state.enabling.is_some() {
+            return None;
+        }
+        let rearmed = match &state.binding {
+            Some(binding)
+                if renew && state.disabling.is_none() && binding.serves(session, gisc, nib) =>
+            {
+                binding.armed.rearm()
+            }
+            _ => {
+                state.enabling = Some(nib.page());
+                return Some(Begun::Announced(state.slot.take()));
+            }
+        };
+
+        let (status, rearmed) = rearmed;
         match rearmed {
             Rearmed::Kept => (),
             Rearmed::Gone(quiesced) => {
@@ -256,7 +304,12 @@ impl Queue {
                 host.look_after(self.apqn());
             }
         }
-        Some(status)
+        Some(Begun::Answered(status))
+    }
+
+    /// Ends what [`begin_enable`](Self::begin_enable) announced: no page is being pinned any more.
+    fn end_enable(&self) {
+        self.state.lock().enabling = None;
     }
 
     /// Returns the answer for a guest whose NIB cannot be used.
@@ -280,15 +333,8 @@ impl Queue {
             Some(slot) => slot,
             None => KBox::new_uninit(GFP_KERNEL)?,
         };
-        let (page, held) = session.device().pin_page(nib.page())?;
-        let pin = KBox::write(
-            slot,
-            Pin {
-                page,
-                session: session.clone(),
-                next: None,
-            },
-        );
+        let (page, held) = PinnedPage::new(session.clone(), nib.page())?;
+        let pin = KBox::write(slot, Pin { page, next: None });
 
         if vcpu.is_protected() {
             held.ensure_shared()?;
@@ -298,7 +344,7 @@ impl Queue {
         Ok((pin, UnarmedIrq::new(self.apqn(), nib, held, gisc)))
     }
 
-    /// Tells hardware, and gives back what it does not use.
+    /// Tells hardware, gives back what it does not use, and ends the announcement.
     fn arm(
         &self,
         host: &Host,
@@ -311,6 +357,8 @@ impl Queue {
             // The queue was taken from the guest, or reset, while the page was being pinned. Pin
             // and registration end without the lock.
             drop(state);
+            drop((pin, irq));
+            self.end_enable();
             return refusal;
         }
 
@@ -323,8 +371,11 @@ impl Queue {
                     armed,
                     pin: Some(pin),
                 });
+                // The page is where `dma_unmap` looks for it.
+                state.enabling = None;
                 drop(state);
                 release.finish(self, previous, Unpin::Here);
+                return status;
             }
             Armed::No(irq, previous) => {
                 let release = match &previous {
@@ -355,6 +406,7 @@ impl Queue {
                 host.look_after(self.apqn());
             }
         }
+        self.end_enable();
         status
     }
 
@@ -444,8 +496,8 @@ impl Queue {
         });
         {
             let mut state = self.state.lock();
-            let pin = match &mut state.binding {
-                Some(binding) if binding.is_pinned_in(first, last) => binding.pin.take(),
+            let pin = match &state.binding {
+                Some(binding) if binding.is_pinned_in(first, last) => state.take_pin(),
                 _ => None,
             };
 
@@ -482,15 +534,20 @@ impl Queue {
             slot = Some(KBox::drop_contents(pin));
             count += 1;
         }
-        if count != 0 {
-            let mut state = self.state.lock();
-
-            state.releasing -= count;
-            // The next one to be pinned need not ask for memory.
-            let old = core::mem::replace(&mut state.slot, slot);
-            drop(state);
-            drop(old);
+        if let Some(slot) = slot {
+            self.unpinned(count, slot);
         }
+    }
+
+    /// Notes that so many pages were unpinned, and keeps the memory of one of them, so that the
+    /// next one to be pinned need not ask for it.
+    fn unpinned(&self, count: u32, slot: PinSlot) {
+        let mut state = self.state.lock();
+
+        state.releasing -= count;
+        let old = state.slot.replace(slot);
+        drop(state);
+        drop(old);
     }
 
     /// Tells whether a page is about to be unpinned.
@@ -505,10 +562,7 @@ impl Queue {
     pub(crate) fn give_up_pin(&self) {
         let session = {
             let mut state = self.state.lock();
-            let pin = state
-                .binding
-                .as_mut()
-                .and_then(|binding| binding.pin.take());
+            let pin = state.take_pin();
 
             pin.map(|pin| state.leave(pin))
         };
@@ -524,16 +578,10 @@ impl Queue {
     ///
     /// To be called without any lock of ours.
     pub(crate) fn unpin_all(&self) {
-        {
-            let mut state = self.state.lock();
-            let pin = state
-                .binding
-                .as_mut()
-                .and_then(|binding| binding.pin.take());
+        let pin = self.state.lock().take_pin();
 
-            if let Some(pin) = pin {
-                state.leave(pin);
-            }
+        if let Some(pin) = pin {
+            self.unpinned(1, KBox::drop_contents(pin));
         }
         self.unpin_leaving();
         // Somebody else may have taken one from the list.

@@ -392,6 +392,7 @@ impl Host {
     }
 
     /// Returns a bound queue. Takes a leaf lock only.
+    #[inline]
     pub(crate) fn queue(&self, apqn: Apqn) -> Option<Arc<Queue>> {
         self.queues.lock().get(apqn).cloned()
     }

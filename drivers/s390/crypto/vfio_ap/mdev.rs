@@ -200,6 +200,12 @@ impl Task for Unpinner {
     }
 }
 
+impl vfio::HasDevice for Session {
+    fn device(&self) -> &vfio::Device {
+        &self.device
+    }
+}
+
 impl Session {
     fn new(device: ARef<vfio::Device>, kvm: Kvm) -> Result<Arc<Self>> {
         let queues = Arc::pin_init(
@@ -227,11 +233,6 @@ impl Session {
             }),
             GFP_KERNEL,
         )
-    }
-
-    /// Returns the VFIO device, through which the guest's pages are pinned.
-    pub(crate) fn device(&self) -> &vfio::Device {
-        &self.device
     }
 
     /// Returns the guest.

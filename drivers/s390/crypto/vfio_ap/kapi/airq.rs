@@ -159,6 +159,7 @@ impl ArmedIrq {
         }
     }
 
+    #[inline]
     fn enable(&self) -> StatusWord {
         let UnarmedIrq {
             apqn,
@@ -195,6 +196,7 @@ impl ArmedIrq {
     /// Enables the queue's interrupts once more, with what it has. Does not sleep.
     ///
     /// Returns the status that hardware left, and what it means for the memory.
+    #[inline]
     pub(crate) fn rearm(&self) -> (StatusWord, Rearmed) {
         let status = self.enable();
         let rearmed = match EnableOutcome::of(self.irq.apqn, status) {

@@ -62,7 +62,23 @@ unsafe impl AlwaysRefCounted for Device {
     }
 }
 
-impl Device {
+/// What has a VFIO device: one and the same as long as it exists.
+pub(crate) trait HasDevice {
+    /// Returns the device.
+    fn device(&self) -> &Device;
+}
+
+/// A page that is pinned through somebody's device; unpinned when dropped, which may sleep.
+///
+/// # Invariants
+///
+/// The page at `iova` was pinned once for this value, through the owner's device.
+pub(crate) struct PinnedPage<T: HasDevice> {
+    owner: Arc<T>,
+    iova: u64,
+}
+
+impl<T: HasDevice> PinnedPage<T> {
     /// Pins the page that an I/O virtual address is in, for reading and writing. May sleep.
     ///
     /// Only to be called while the device is open, and by what ends before it is closed.
@@ -71,48 +87,41 @@ impl Device {
     ///
     /// `EINVAL` if nothing is mapped there, `EPERM` if the mapping may not be written, `EACCES` if
     /// the container cannot pin, and others of VFIO's.
-    pub(crate) fn pin_page(&self, iova: u64) -> Result<(PinnedPage, HeldPage)> {
+    pub(crate) fn new(owner: Arc<T>, iova: u64) -> Result<(Self, HeldPage)> {
         let iova = iova & !(PAGE_SIZE as u64 - 1);
         let mut page = core::ptr::null_mut();
         let prot = (bindings::IOMMU_READ | bindings::IOMMU_WRITE) as c_int;
 
         // SAFETY: The device is valid; there is room for one page's pointer.
-        let pinned = unsafe { own::vfio_pin_pages(self.0.get(), iova, 1, prot, &raw mut page) };
-        to_result(pinned.min(0))?;
+        let pinned =
+            unsafe { own::vfio_pin_pages(owner.device().0.get(), iova, 1, prot, &raw mut page) };
+        if pinned < 0 {
+            return Err(Error::from_errno(pinned));
+        }
         let page = NonNull::new(page).filter(|_| pinned == 1).ok_or(EINVAL)?;
 
         // INVARIANT: Pinned above.
-        let pin = PinnedPage {
-            device: self.into(),
-            iova,
-        };
+        let pin = Self { owner, iova };
         // SAFETY: The pin holds a reference to the page.
         Ok((pin, unsafe { HeldPage::get(page) }))
     }
-}
 
-/// A page that is pinned through a device; unpinned when dropped, which may sleep.
-///
-/// # Invariants
-///
-/// The page at `iova` was pinned once for this value.
-pub(crate) struct PinnedPage {
-    device: ARef<Device>,
-    iova: u64,
-}
-
-impl PinnedPage {
     /// Returns the I/O virtual address of the page.
     pub(crate) fn iova(&self) -> u64 {
         self.iova
     }
+
+    /// Returns through whose device it is pinned.
+    pub(crate) fn owner(&self) -> &Arc<T> {
+        &self.owner
+    }
 }
 
-impl Drop for PinnedPage {
+impl<T: HasDevice> Drop for PinnedPage<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the page is pinned. The device is valid; if it had been
-        // closed meanwhile, VFIO would warn and do nothing.
-        unsafe { own::vfio_unpin_pages(self.device.0.get(), self.iova, 1) };
+        // SAFETY: By the type invariant the page is pinned. The device is valid, for the owner
+        // exists; if it had been closed meanwhile, VFIO would warn and do nothing.
+        unsafe { own::vfio_unpin_pages(self.owner.device().0.get(), self.iova, 1) };
     }
 }
 

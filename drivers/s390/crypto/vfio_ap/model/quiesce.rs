@@ -61,6 +61,7 @@ pub enum EnableOutcome {
 
 impl EnableOutcome {
     /// Judges the status that AQIC left for the queue.
+    #[inline]
     pub fn of(apqn: Apqn, status: StatusWord) -> EnableOutcome {
         match status.response() {
             Ok(ResponseCode::Normal) => EnableOutcome::Enabled {
@@ -128,6 +129,7 @@ impl IrqDisable {
     }
 
     /// Judges the status that AQIC left.
+    #[inline]
     pub fn requested(&mut self, status: StatusWord) -> IrqDisableStep {
         match status.response() {
             // 07: they are disabled, or about to be. The I bit tells which.
@@ -142,6 +144,7 @@ impl IrqDisable {
     }
 
     /// Judges the status that TAPQ left.
+    #[inline]
     pub fn polled(&mut self, status: StatusWord) -> IrqDisableStep {
         match status.response() {
             Ok(ResponseCode::Normal) if !self.accepted => IrqDisableStep::Request,

@@ -19,6 +19,7 @@ macro_rules! response_codes {
         impl TryFrom<u8> for ResponseCode {
             type Error = UnknownResponseCode;
 
+            #[inline(always)]
             fn try_from(code: u8) -> Result<ResponseCode, UnknownResponseCode> {
                 match code {
                     $($code => Ok(ResponseCode::$name),)*
@@ -136,6 +137,8 @@ impl StatusWord {
     /// # Errors
     ///
     /// [`UnknownResponseCode`] if it is none that is known.
+    // What its callers look for is mostly one code or two.
+    #[inline(always)]
     pub fn response(self) -> Result<ResponseCode, UnknownResponseCode> {
         ResponseCode::try_from(self.raw_response())
     }
