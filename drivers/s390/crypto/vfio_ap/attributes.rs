@@ -6,11 +6,11 @@
 //! on.
 
 use crate::{
-    kapi::{
-        ap::Reservations,
-        sysfs::Attribute, //
+    kapi::sysfs::Attribute,
+    matrix::{
+        Change,
+        Host, //
     },
-    matrix::Host,
     mdev::Bound,
     model::{
         text::{
@@ -134,12 +134,10 @@ fn assign<N: Copy>(
 ) -> Result {
     let number = number(&bound, text, in_range)?;
     let mdev = bound.mdev();
-    let reservations = Reservations::lock();
 
-    mdev.host()
-        .change_matrix(mdev, Some(reservations), &|matrix| {
-            change(matrix, number);
-        })
+    mdev.host().change_matrix(mdev, Change::Any, &|matrix| {
+        change(matrix, number);
+    })
 }
 
 /// Changes a matrix so that it has no more APQNs than before.
@@ -152,7 +150,7 @@ fn unassign<N: Copy>(
     let number = number(&bound, text, in_range)?;
     let mdev = bound.mdev();
 
-    mdev.host().change_matrix(mdev, None, &|matrix| {
+    mdev.host().change_matrix(mdev, Change::Fewer, &|matrix| {
         change(matrix, number);
     })
 }
@@ -169,10 +167,9 @@ fn store_ap_config(bound: ArcBorrow<'_, Bound>, text: &[u8]) -> Result {
         ConfigError::Malformed => EINVAL,
         ConfigError::OutOfRange => ENODEV,
     })?;
-    let reservations = Reservations::lock();
 
     mdev.host()
-        .change_matrix(mdev, Some(reservations), &|matrix| *matrix = new)
+        .change_matrix(mdev, Change::Any, &|matrix| *matrix = new)
 }
 
 fn control_domains(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {

@@ -213,6 +213,15 @@ impl Mdevs {
     }
 }
 
+/// What a change of a matrix can be.
+#[derive(Clone, Copy)]
+pub(crate) enum Change {
+    /// Any: what is added must not be reserved for the host.
+    Any,
+    /// There are no more APQNs than before.
+    Fewer,
+}
+
 /// What is where: protected by one mutex.
 pub(crate) struct Topology {
     /// The host's configuration, as the AP bus last reported it.
@@ -399,7 +408,9 @@ impl Host {
 
     /// Changes what is assigned to a mediated device, and with it what its guest has.
     ///
-    /// `change` changes a copy of the matrix. `reservations` has to be there if it may add APQNs.
+    /// `change` changes a copy of the matrix. Takes lock 1, and `ap_attr_mutex` before that if it
+    /// may add APQNs. Waits, with none of them, for the resets of queues that are to be added: one
+    /// that is not done keeps the whole adapter from the guest.
     ///
     /// # Errors
     ///
@@ -408,19 +419,35 @@ impl Host {
     pub(crate) fn change_matrix(
         &self,
         mdev: &Arc<Mediated>,
-        reservations: Option<Reservations>,
+        kind: Change,
         change: &dyn Fn(&mut Matrix),
     ) -> Result {
         let mut batch = Batch::new();
-        let mut topology = self.topology.lock();
-        let old = mdev.matrix();
-        let mut new = old;
+        let mut patience = Some(Wait::PROBE);
+        let (reservations, mut topology, old, new, added) = loop {
+            let reservations = match kind {
+                Change::Any => Some(Reservations::lock()),
+                Change::Fewer => None,
+            };
+            let topology = self.topology.lock();
+            let old = mdev.matrix();
+            let mut new = old;
 
-        change(&mut new);
-        if new == old {
-            return Ok(());
-        }
-        let added = new.apqns_not_in(&old);
+            change(&mut new);
+            if new == old {
+                return Ok(());
+            }
+            let added = new.apqns_not_in(&old);
+            let resets = self.resets_in(&topology, &added);
+            match patience.take() {
+                Some(patience) if !resets.is_empty() => {
+                    drop(topology);
+                    drop(reservations);
+                    resets.wait(self, patience);
+                }
+                _ => break (reservations, topology, old, new, added),
+            }
+        };
         let removed = old.apqns_not_in(&new);
         let claimed = self.claim(&mut topology, mdev, reservations.as_ref(), &added);
 
@@ -440,6 +467,22 @@ impl Host {
 
         batch.wait(self, Wait::RESET);
         Ok(())
+    }
+
+    /// Returns the resets that are going on of bound queues of a set.
+    fn resets_in(&self, topology: &Topology, set: &ApqnSet) -> Batch {
+        let mut batch = Batch::new();
+
+        // Those that are passable are not being reset.
+        for apqn in topology
+            .passable
+            .iter_bound_but_not_in(&topology.bound, set)
+        {
+            if let Some(queue) = self.queue(apqn) {
+                batch.join(&queue);
+            }
+        }
+        batch
     }
 
     fn claim(
@@ -509,6 +552,10 @@ impl Host {
 
     /// Adds a queue that the driver is being bound to. It is passed to a guest, if it is assigned
     /// to one's device, as soon as it was reset.
+    ///
+    /// Does not wait for that while nobody could tell the difference: when it is not assigned, or
+    /// when the bus is making the devices of many queues, for all of which
+    /// [`scan_complete`](Self::scan_complete) waits at once.
     pub(crate) fn add_queue(&self, queue: &Arc<Queue>) -> Result {
         let mut batch = Batch::new();
         let mut topology = self.topology.lock();
@@ -523,11 +570,15 @@ impl Host {
         let old = self.queues.lock().replace(apqn, Some(queue.clone()));
         drop(old);
         topology.bound.insert(apqn);
-        queue.set_owner(topology.owner(apqn));
+        let owner = topology.owner(apqn);
+        let wait = owner.is_some() && topology.config == topology.settled;
+        queue.set_owner(owner);
         batch.start(self, queue);
         drop(topology);
 
-        batch.wait(self, Wait::PROBE);
+        if wait {
+            batch.wait(self, Wait::PROBE);
+        }
         Ok(())
     }
 
@@ -601,8 +652,17 @@ impl Host {
     /// The bus has made and removed its devices.
     pub(crate) fn scan_complete(&self) {
         let mut batch = Batch::new();
-        let mut topology = self.topology.lock();
+        let resets = {
+            let topology = self.topology.lock();
+            let all = ApqnSet::product(topology.config.apm(), topology.config.aqm());
 
+            self.resets_in(&topology, &all)
+        };
+
+        // Else the adapters of queues in new domains would be taken from their guests meanwhile.
+        resets.wait(self, Wait::PROBE);
+
+        let mut topology = self.topology.lock();
         topology.settled = topology.config;
         topology.refilter_all(self, &mut batch);
         drop(topology);

@@ -58,6 +58,8 @@ pub(crate) struct State {
     pub(crate) guest: Option<Arc<Session>>,
     /// The reset that is going on.
     pub(crate) reset: Option<Reset>,
+    /// How many have seen one end, and have not yet told the host that the queue is passable.
+    pub(crate) ending: u32,
     /// How the last one ended.
     pub(crate) outcome: Option<ResetOutcome>,
     /// It was unbound.
@@ -175,6 +177,11 @@ impl Queue {
 }
 
 impl State {
+    /// Tells whether a reset is going on, or its end has not been noted yet.
+    pub(crate) fn is_being_reset(&self) -> bool {
+        self.reset.is_some() || self.ending != 0
+    }
+
     fn status(&self) -> Status {
         match (&self.owner, &self.guest) {
             (None, _) => Status::Unassigned,

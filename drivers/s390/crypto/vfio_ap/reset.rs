@@ -55,8 +55,8 @@ impl Wait {
     /// For a reset that somebody asked for. Ten times what an adapter takes at worst.
     pub(crate) const RESET: Wait = Wait(Delta::from_secs(5));
 
-    /// For the reset of a queue that the driver is being bound to. Usually long enough, so that
-    /// what binds the queue finds it passed to its guest; the bus waits, and binds one at a time.
+    /// For the reset of a queue that the driver was bound to, once it is assigned. Usually long
+    /// enough, so that what binds or assigns the queue finds it passed to its guest.
     pub(crate) const PROBE: Wait = Wait(Delta::from_millis(200));
 
     /// For a queue whose page is being unmapped, after which the page is kept without VFIO.
@@ -115,11 +115,24 @@ impl Batch {
     /// Starts a reset of a queue that no guest has, unless one is going on: nobody has used the
     /// queue since that began. As with [`start`](Self::start), does not wait.
     pub(crate) fn start_or_join(&mut self, host: &Host, queue: &Arc<Queue>) {
-        if queue.is_being_reset() {
-            let _ = self.0.push(queue.clone(), GFP_KERNEL);
-        } else {
+        if !self.join(queue) {
             self.start(host, queue);
         }
+    }
+
+    /// Adds the reset of a queue, if one is going on. Returns whether one is.
+    pub(crate) fn join(&mut self, queue: &Arc<Queue>) -> bool {
+        let going_on = queue.is_being_reset();
+
+        if going_on {
+            let _ = self.0.push(queue.clone(), GFP_KERNEL);
+        }
+        going_on
+    }
+
+    /// Tells whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Waits for all resets, and for what they make dispensable to be given back. Returns whether
@@ -165,7 +178,7 @@ impl Queue {
     }
 
     /// Sees how its reset and the disabling of its interrupts are going. Returns how the last reset
-    /// ended, or nothing if one is going on.
+    /// ended, or nothing if one is going on, or somebody else is about to note its end.
     ///
     /// To be called without any lock of ours.
     pub(crate) fn poll(self: &Arc<Self>, host: &Host, unpin: Unpin) -> Option<ResetOutcome> {
@@ -173,12 +186,13 @@ impl Queue {
 
         let mut state = self.state.lock();
         let Some(report) = self.poll_reset(&mut state) else {
-            return match state.reset {
-                Some(_) => None,
-                None => Some(state.outcome.unwrap_or(ResetOutcome::Completed)),
+            return match state.is_being_reset() {
+                true => None,
+                false => Some(state.outcome.unwrap_or(ResetOutcome::Completed)),
             };
         };
         let outcome = report.outcome();
+        state.ending += 1;
 
         trace::reset_end(|| (self.apqn(), outcome.raw_response()));
         state.outcome = Some(outcome);
@@ -203,6 +217,7 @@ impl Queue {
                 release.finish(self, quiesced, unpin);
             }
         }
+        self.state.lock().ending -= 1;
         Some(outcome)
     }
 
@@ -242,7 +257,7 @@ impl Queue {
 
     /// Tells whether a reset is going on.
     pub(crate) fn is_being_reset(&self) -> bool {
-        self.state.lock().reset.is_some()
+        self.state.lock().is_being_reset()
     }
 
     /// Tells whether something is outstanding that the worker has to look after.

@@ -76,6 +76,19 @@ impl<R: Borrow<AdapterRows>> PassableTable<R> {
     pub fn row(&self, apid: Apid) -> Mask256 {
         self.passable.row(apid)
     }
+
+    /// Iterates over the APQNs of `set` that are `bound` and may not be passed, in ascending order.
+    pub fn iter_bound_but_not_in<'a, B: Borrow<AdapterRows>>(
+        &'a self,
+        bound: &'a ApqnTable<B>,
+        set: &'a ApqnSet,
+    ) -> impl Iterator<Item = Apqn> + 'a {
+        set.rows().flat_map(move |(apid, domains)| {
+            (domains & bound.row(apid).and_not(self.row(apid)))
+                .iter()
+                .map(move |bit| Apqn::from_mask_bits(apid, bit))
+        })
+    }
 }
 
 /// The masks for a guest's AP control block (APCB).
