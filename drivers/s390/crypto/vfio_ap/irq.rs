@@ -88,31 +88,36 @@ impl IrqBinding {
     }
 }
 
+/// A page that is to be unpinned, counted in `State::releasing`.
+enum Leaving {
+    /// There is none.
+    Nothing,
+    /// By whoever has it.
+    Here(KBox<Pin>),
+    /// It is on the queue's list; by this session's unpinner.
+    Later(Arc<Session>),
+}
+
 /// A binding that was taken out of its queue.
 #[must_use]
 pub(crate) struct Release {
     armed: Option<ArmedIrq>,
-    // Counted in `State::releasing`.
-    pin: Option<KBox<Pin>>,
+    leaving: Leaving,
 }
 
 impl Release {
     const NOTHING: Self = Self {
         armed: None,
-        pin: None,
+        leaving: Leaving::Nothing,
     };
 
-    /// Gives back what the binding held. To be called without any lock of ours.
-    pub(crate) fn finish(self, queue: &Queue, quiesced: Quiesced, unpin: Unpin) {
-        if let Some(pin) = self.pin {
-            match unpin {
-                Unpin::Here => queue.unpinned(1, KBox::drop_contents(pin)),
-                Unpin::Later => {
-                    let session = queue.state.lock().leave(pin);
-
-                    session.kick_unpinner();
-                }
-            }
+    /// Gives back what the binding held. To be called without any lock of ours, and at once if the
+    /// page is to be unpinned here: `dma_unmap` may be waiting for it.
+    pub(crate) fn finish(self, queue: &Queue, quiesced: Quiesced) {
+        match self.leaving {
+            Leaving::Nothing => (),
+            Leaving::Here(pin) => queue.unpinned(1, KBox::drop_contents(pin)),
+            Leaving::Later(session) => session.kick_unpinner(),
         }
         if let Some(armed) = self.armed {
             armed.disarm(quiesced);
@@ -181,13 +186,17 @@ impl State {
 
 impl Queue {
     /// Takes the binding out of the queue, to be given back when the lock was released.
-    pub(crate) fn take_binding(&self, state: &mut State) -> Release {
-        let pin = state.take_pin();
+    pub(crate) fn take_binding(&self, state: &mut State, unpin: Unpin) -> Release {
+        let leaving = match (state.take_pin(), unpin) {
+            (None, _) => Leaving::Nothing,
+            (Some(pin), Unpin::Here) => Leaving::Here(pin),
+            (Some(pin), Unpin::Later) => Leaving::Later(state.leave(pin)),
+        };
 
         state.disabling = None;
         Release {
             armed: state.binding.take().map(|binding| binding.armed),
-            pin,
+            leaving,
         }
     }
 
@@ -293,10 +302,10 @@ impl Queue {
         match rearmed {
             Rearmed::Kept => (),
             Rearmed::Gone(quiesced) => {
-                let release = self.take_binding(&mut state);
+                let release = self.take_binding(&mut state, Unpin::Here);
 
                 drop(state);
-                release.finish(self, quiesced, Unpin::Here);
+                release.finish(self, quiesced);
             }
             Rearmed::Unknown => {
                 state.disabling = Some(IrqDisable::new(self.apqn()));
@@ -365,7 +374,7 @@ impl Queue {
         let (status, armed) = irq.arm();
         match armed {
             Armed::Yes(armed, previous) => {
-                let release = self.take_binding(&mut state);
+                let release = self.take_binding(&mut state, Unpin::Here);
 
                 state.binding = Some(IrqBinding {
                     armed,
@@ -374,20 +383,20 @@ impl Queue {
                 // The page is where `dma_unmap` looks for it.
                 state.enabling = None;
                 drop(state);
-                release.finish(self, previous, Unpin::Here);
+                release.finish(self, previous);
                 return status;
             }
             Armed::No(irq, previous) => {
                 let release = match &previous {
-                    Some(_) => self.take_binding(&mut state),
+                    Some(_) => self.take_binding(&mut state, Unpin::Here),
                     None => Release::NOTHING,
                 };
 
                 drop(state);
-                drop((pin, irq));
                 if let Some(previous) = previous {
-                    release.finish(self, previous, Unpin::Here);
+                    release.finish(self, previous);
                 }
+                drop((pin, irq));
             }
             Armed::Unknown(armed) => {
                 // The page stays without the pin.
@@ -430,10 +439,10 @@ impl Queue {
         }
         match step {
             IrqDisableStep::Quiesced(quiesced) => {
-                let release = self.take_binding(&mut state);
+                let release = self.take_binding(&mut state, Unpin::Here);
 
                 drop(state);
-                release.finish(self, quiesced, Unpin::Here);
+                release.finish(self, quiesced);
             }
             // Accepted, and not yet in effect.
             IrqDisableStep::Poll => {
@@ -451,7 +460,7 @@ impl Queue {
     /// done.
     ///
     /// To be called without any lock of ours. Returns whether the queue is known to be at rest.
-    pub(crate) fn poll_disabling(&self, unpin: Unpin) -> bool {
+    pub(crate) fn poll_disabling(&self) -> bool {
         let mut state = self.state.lock();
         let Some(mut disabling) = state.disabling.take() else {
             return state.binding.is_none();
@@ -464,10 +473,10 @@ impl Queue {
         }
         match step {
             IrqDisableStep::Quiesced(quiesced) => {
-                let release = self.take_binding(&mut state);
+                let release = self.take_binding(&mut state, Unpin::Later);
 
                 drop(state);
-                release.finish(self, quiesced, unpin);
+                release.finish(self, quiesced);
                 true
             }
             IrqDisableStep::Request | IrqDisableStep::Poll | IrqDisableStep::Unexpected => {
@@ -516,7 +525,7 @@ impl Queue {
             }
         }
         session.kick_unpinner();
-        Wait::UNMAP.poll(|| self.poll_disabling(Unpin::Later));
+        Wait::UNMAP.poll(|| self.poll_disabling());
         Wait::PIN.poll(|| !self.is_releasing());
         host.look_after(self.apqn());
     }

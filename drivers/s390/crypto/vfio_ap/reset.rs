@@ -143,7 +143,7 @@ impl Batch {
         let mut good = true;
 
         patience.poll(|| {
-            self.0.retain(|queue| match queue.poll(host, Unpin::Later) {
+            self.0.retain(|queue| match queue.poll(host) {
                 None => true,
                 Some(outcome) => {
                     good &= outcome == ResetOutcome::Completed;
@@ -181,8 +181,8 @@ impl Queue {
     /// ended, or nothing if one is going on, or somebody else is about to note its end.
     ///
     /// To be called without any lock of ours.
-    pub(crate) fn poll(self: &Arc<Self>, host: &Host, unpin: Unpin) -> Option<ResetOutcome> {
-        self.poll_disabling(unpin);
+    pub(crate) fn poll(self: &Arc<Self>, host: &Host) -> Option<ResetOutcome> {
+        self.poll_disabling();
 
         let mut state = self.state.lock();
         let Some(report) = self.poll_reset(&mut state) else {
@@ -209,12 +209,12 @@ impl Queue {
         } else {
             // Taken with the lock still held: the proof is good for what the queue had when it was
             // seen at rest, and not for what a guest enables afterwards.
-            let release = self.take_binding(&mut state);
+            let release = self.take_binding(&mut state, Unpin::Later);
 
             drop(state);
             host.reset_finished(self, &report);
             if let Some(quiesced) = report.into_quiesced() {
-                release.finish(self, quiesced, unpin);
+                release.finish(self, quiesced);
             }
         }
         self.state.lock().ending -= 1;
@@ -264,7 +264,7 @@ impl Queue {
     pub(crate) fn is_unsettled(&self) -> bool {
         let state = self.state.lock();
 
-        state.reset.is_some() || state.disabling.is_some()
+        state.is_being_reset() || state.disabling.is_some()
     }
 }
 
@@ -313,7 +313,7 @@ impl Host {
         let Some(queue) = self.queue(apqn) else {
             return false;
         };
-        queue.poll(self, Unpin::Later);
+        queue.poll(self);
         let unsettled = queue.is_unsettled();
         if unsettled {
             self.unsettled.lock().insert(apqn);
@@ -344,7 +344,7 @@ impl Host {
         let mut orphans = core::mem::take(&mut self.topology.lock().orphans);
 
         orphans.retain(|queue| {
-            queue.poll(self, Unpin::Later);
+            queue.poll(self);
             queue.is_held()
         });
         let unsettled = !orphans.is_empty();

@@ -346,8 +346,9 @@ test_administrator() {
 	adapters=("${adapters[@]/#$second/}")
 	mapfile -t adapters < <(printf '%s\n' "${adapters[@]}" | grep .)
 	succeeds "guest: without that adapter" guest "has $queues"
-	succeeds "guest: its user is told" \
-		guest 'wait $load; grep -q "No such device" /tmp/load || { cat /tmp/load; false; }'
+	# zcrypt's word for it depends on whether it has tried ten times before it sees.
+	succeeds "guest: its user is told" guest 'wait $load
+		grep -qE "No such device|Input/output error" /tmp/load || { cat /tmp/load; false; }'
 	succeeds "guest: RSA on the first adapter still" small "$first.$d"
 	succeeds "assigned again" assign assign_adapter "$second"
 	adapters+=("$second")
