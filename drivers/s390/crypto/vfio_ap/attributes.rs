@@ -185,7 +185,7 @@ fn matrix(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {
 }
 
 fn guest_matrix(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {
-    let matrix = bound.mdev().guest_matrix();
+    let matrix = bound.mdev().settled_guest_matrix();
 
     emit(page, |page| write_matrix(page, matrix.apm(), matrix.aqm()))
 }

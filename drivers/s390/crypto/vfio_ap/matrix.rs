@@ -485,6 +485,23 @@ impl Host {
         batch
     }
 
+    /// Waits for the resets that are going on of bound queues of a set, though not for long. To be
+    /// called without any lock of ours.
+    pub(crate) fn wait_for_resets_in(&self, set: &ApqnSet) {
+        let mut batch = Batch::new();
+
+        for (apid, domains) in set.rows() {
+            let unsettled = self.unsettled.lock().row(apid) & domains;
+
+            for bit in unsettled.iter() {
+                if let Some(queue) = self.queue(Apqn::from_mask_bits(apid, bit)) {
+                    batch.join(&queue);
+                }
+            }
+        }
+        batch.wait(self, Wait::PROBE);
+    }
+
     fn claim(
         &self,
         topology: &mut Topology,
@@ -553,9 +570,9 @@ impl Host {
     /// Adds a queue that the driver is being bound to. It is passed to a guest, if it is assigned
     /// to one's device, as soon as it was reset.
     ///
-    /// Does not wait for that while nobody could tell the difference: when it is not assigned, or
-    /// when the bus is making the devices of many queues, for all of which
-    /// [`scan_complete`](Self::scan_complete) waits at once.
+    /// Waits for that only if a guest expects it. What else would notice the difference waits when
+    /// it does, and for all queues at once: opening the mediated device, reading its
+    /// `guest_matrix`, assigning more to it, and [`scan_complete`](Self::scan_complete).
     pub(crate) fn add_queue(&self, queue: &Arc<Queue>) -> Result {
         let mut batch = Batch::new();
         let mut topology = self.topology.lock();
@@ -571,7 +588,8 @@ impl Host {
         drop(old);
         topology.bound.insert(apqn);
         let owner = topology.owner(apqn);
-        let wait = owner.is_some() && topology.config == topology.settled;
+        let expected = owner.is_some_and(|mdev| mdev.has_guest());
+        let wait = expected && topology.config == topology.settled;
         queue.set_owner(owner);
         batch.start(self, queue);
         drop(topology);

@@ -328,6 +328,18 @@ impl Mediated {
         self.state.lock().matrix
     }
 
+    /// Does the same as [`guest_matrix`](Self::guest_matrix), but waits a while for resets after
+    /// which the guest will have more.
+    pub(crate) fn settled_guest_matrix(&self) -> GuestMatrix {
+        self.host.wait_for_resets_in(&self.matrix().apqns());
+        self.guest_matrix()
+    }
+
+    /// Tells whether a guest has it open.
+    pub(crate) fn has_guest(&self) -> bool {
+        self.state.lock().session.is_some()
+    }
+
     /// Returns what the guest has, or would have if there were one.
     pub(crate) fn guest_matrix(&self) -> GuestMatrix {
         self.state.lock().guest
@@ -493,6 +505,7 @@ impl Mediated {
         if !kvm.has_crypto() {
             return Ok(());
         }
+        self.host.wait_for_resets_in(&self.matrix().apqns());
         let session = Session::new(device, kvm)?;
         let hook = Arc::new(Hook::new(self.host.clone(), session.clone()), GFP_KERNEL)?;
         let hook = session.kvm.register_hook(hook)?;

@@ -55,8 +55,8 @@ impl Wait {
     /// For a reset that somebody asked for. Ten times what an adapter takes at worst.
     pub(crate) const RESET: Wait = Wait(Delta::from_secs(5));
 
-    /// For the reset of a queue that the driver was bound to, once it is assigned. Usually long
-    /// enough, so that what binds or assigns the queue finds it passed to its guest.
+    /// For the reset of a queue that the driver was bound to. Usually long enough, so that who
+    /// assigns the queue, or looks for it, finds it passed to its guest.
     pub(crate) const PROBE: Wait = Wait(Delta::from_millis(200));
 
     /// For a queue whose page is being unmapped, after which the page is kept without VFIO.
@@ -307,14 +307,17 @@ impl Host {
 
     /// Polls one queue of which something is outstanding. Returns whether something still is.
     fn poll_unsettled(&self, apqn: Apqn) -> bool {
-        // First, so that what begins meanwhile is noted again.
-        self.unsettled.lock().remove(apqn);
+        let is_unsettled = || self.queue(apqn).is_some_and(|queue| queue.is_unsettled());
 
-        let Some(queue) = self.queue(apqn) else {
-            return false;
-        };
-        queue.poll(self);
-        let unsettled = queue.is_unsettled();
+        if let Some(queue) = self.queue(apqn) {
+            queue.poll(self);
+        }
+        if is_unsettled() {
+            return true;
+        }
+        self.unsettled.lock().remove(apqn);
+        // What began meanwhile is noted again.
+        let unsettled = is_unsettled();
         if unsettled {
             self.unsettled.lock().insert(apqn);
         }

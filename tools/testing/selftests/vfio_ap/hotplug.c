@@ -423,6 +423,44 @@ TEST_F(hardware, resets_while_binding)
 	EXPECT_NE(0, result.flags & AP_IRQ);
 }
 
+/* Who looks after binding a queue finds it passed, however long its reset takes. */
+TEST_F(hardware, reset_before_looking)
+{
+	struct guest *guest = &self->guest;
+	char text[4096], queue[16];
+	struct ap_result result;
+	bool running;
+
+	snprintf(queue, sizeof(queue), "%02x.%04x\n", self->a, self->d);
+	ASSERT_EQ(0, hw_change("adapter %u reset-time 100 >/dev/null", self->a));
+	for (running = true;; running = false) {
+		ASSERT_EQ(0, queue_unbind(guest->apqn));
+		ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", text,
+				       sizeof(text)));
+		EXPECT_EQ(NULL, strstr(text, queue));
+		ASSERT_EQ(0, queue_bind(guest->apqn, "vfio_ap"));
+		if (running)
+			EXPECT_CODE(AP_RC_NORMAL, guest->apqn);
+		ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", text,
+				       sizeof(text)));
+		EXPECT_STREQ(queue, text);
+		if (!running)
+			break;
+		guest_down(guest);
+	}
+	/* And so does the next guest. */
+	ASSERT_EQ(0, queue_unbind(guest->apqn));
+	ASSERT_EQ(0, queue_bind(guest->apqn, "vfio_ap"));
+	ASSERT_OK(guest_up(guest, &(struct guest_config){ .no_mdev = true }),
+		  guest->error);
+	ASSERT_OK(ap_tapq(&guest->vmm, APQN(self->a, self->d), &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+}
+
+C_DEFECT(hardware, guest, reset_before_looking,
+	 "passes a queue that is being reset");
+
 /* A new adapter that is assigned already is the guest's when it comes. */
 TEST_F(hardware, adapter_comes_and_goes)
 {

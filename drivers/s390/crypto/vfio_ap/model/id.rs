@@ -179,7 +179,7 @@ pub struct Apqn {
 
 impl Apqn {
     // For a bit in an adapter's mask of domains, under the condition of `Apqi::from_mask_bit`.
-    pub(super) const fn from_mask_bits(apid: Apid, bit: u8) -> Apqn {
+    pub(crate) const fn from_mask_bits(apid: Apid, bit: u8) -> Apqn {
         Apqn {
             apid,
             apqi: Apqi::from_mask_bit(bit),
