@@ -305,12 +305,12 @@ int masks_restore(void)
 
 typedef void (*queue_visitor)(unsigned int apid, unsigned int apqi);
 
-/* Calls @visit for every queue device of the AP bus. */
-static void visit_queues(queue_visitor visit)
+/* Calls @visit for every queue device in a directory of the AP bus. */
+static void visit_queues(const char *path, queue_visitor visit)
 {
 	struct dirent *entry;
 	unsigned int apid, apqi;
-	DIR *dir = opendir(AP_DEVICES);
+	DIR *dir = opendir(path);
 
 	if (!dir)
 		return;
@@ -323,22 +323,18 @@ static void visit_queues(queue_visitor visit)
 
 static bool is_ours[256][256];
 
-static void note_if_ours(unsigned int apid, unsigned int apqi)
+static void note(unsigned int apid, unsigned int apqi)
 {
-	char name[64];
-
-	is_ours[apid][apqi] =
-		!queue_driver(APQN(apid, apqi), name, sizeof(name)) &&
-		!strcmp(name, "vfio_ap");
+	is_ours[apid][apqi] = true;
 }
 
-static void find_queues(void)
+void host_find_queues(void)
 {
 	unsigned int apid, apqi, d;
 	bool all;
 
 	memset(is_ours, 0, sizeof(is_ours));
-	visit_queues(note_if_ours);
+	visit_queues(AP_BUS "/drivers/vfio_ap", note);
 	host.nr_adapters = 0;
 	host.nr_domains = 0;
 	for (apid = 0; apid < 256; apid++) {
@@ -410,7 +406,7 @@ int host_setup(void)
 	memcpy(host.test_aqmask, host.aqmask, MASK_LENGTH);
 
 	mdev_remove_all();
-	find_queues();
+	host_find_queues();
 	if (!host.nr_adapters) {
 		static const uint64_t none[4];
 
@@ -418,8 +414,8 @@ int host_setup(void)
 		ret = sysfs_write(AP_BUS "/apmask", host.test_apmask);
 		if (ret)
 			return no_test("apmask: %s", strerror(-ret));
-		visit_queues(bind_if_free);
-		find_queues();
+		visit_queues(AP_DEVICES, bind_if_free);
+		host_find_queues();
 	}
 	if (!host.nr_adapters) {
 		host_cleanup();

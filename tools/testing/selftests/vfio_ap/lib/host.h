@@ -53,6 +53,8 @@ extern struct host host;
 
 int host_setup(void);
 void host_cleanup(void);
+/* Fill in @host's adapters and domains by what is with vfio_ap now. */
+void host_find_queues(void);
 
 /* Write @length bytes at once; -EIO when the kernel took less. */
 int sysfs_write_bytes(const char *path, const void *bytes, size_t length);
