@@ -47,10 +47,10 @@ static void check_driver(struct size size, const char *wanted)
 		    wanted);
 }
 
-static void unbind_and_bind(struct size size, bool assigned, int rounds)
+static void unbind_and_bind(struct size size, bool assigned)
 {
 	struct op op = { .size = size, .units = size.adapters * size.domains };
-	int bind, unbind;
+	int bind, unbind, rounds = rounds_of(size);
 
 	make_names(size);
 	bind = open_path(O_WRONLY, AP_BUS "/drivers/vfio_ap/bind");
@@ -75,15 +75,13 @@ static const struct size bind_sizes[] = {
 
 void group_bind(void)
 {
-	unsigned int i, rounds;
+	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bind_sizes); i++) {
-		/* The larger ones differ little from each other, but take long. */
-		rounds = i < 2 ? ROUNDS : 1;
-		unbind_and_bind(bind_sizes[i], false, rounds);
+		unbind_and_bind(bind_sizes[i], false);
 		create(0);
 		configure(0, bind_sizes[i]);
-		unbind_and_bind(bind_sizes[i], true, rounds);
+		unbind_and_bind(bind_sizes[i], true);
 		destroy(0);
 	}
 }

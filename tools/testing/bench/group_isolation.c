@@ -115,7 +115,7 @@ void group_isolation(void)
 	const struct guest_config config = {
 		.no_mdev = true, .nth = 1, .first_domain = 1,
 	};
-	char uuid[UUID_LENGTH];
+	char uuid[UUID_LENGTH], name[16];
 
 	guest_start(&a, 0, one);
 	create(1);
@@ -124,14 +124,11 @@ void group_isolation(void)
 	    mdev_assign(uuid, "assign_domain", host.domain[1]))
 		die("guest B gets no queue");
 	guest_make(&b, &config);
-	if (hw_change("queue %02x.%04x reset-time %u >/dev/null",
-		      APID(a.apqn), APQI(a.apqn), RESET_MS))
-		die("queue %04x: no other reset time", a.apqn);
+	snprintf(name, sizeof(name), "%02x.%04x", APID(a.apqn), APQI(a.apqn));
+	set_reset_time(name, RESET_MS);
 	all(false);
 	all(true);
-	if (hw_change("queue %02x.%04x reset-time 1 >/dev/null", APID(a.apqn),
-		      APQI(a.apqn)))
-		die("queue %04x: no other reset time", a.apqn);
+	set_reset_time(name, 1);
 	guest_stop(&a);
 	guest_stop(&b);
 }

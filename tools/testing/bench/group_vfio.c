@@ -113,10 +113,12 @@ void group_vfio(void)
 void group_reset(void)
 {
 	unsigned int a, i;
+	char name[16];
 
-	for (a = 0; a < 16; a++)
-		if (hw_change("adapter %u reset-time 50", host.adapter[a]))
-			die("adapter %u: no other reset time", host.adapter[a]);
+	for (a = 0; a < 16; a++) {
+		snprintf(name, sizeof(name), "card%02x", host.adapter[a]);
+		set_reset_time(name, 50);
+	}
 	for (i = 0; i < ARRAY_SIZE(reset_sizes); i++)
 		use_device(reset_sizes[i], 50);
 }

@@ -20,9 +20,15 @@
 #include "lib/host.h"
 #include "lib/vmm.h"
 
-/* Each operation is done once without being measured, and then so many times. */
+/*
+ * Each operation is done once without being measured, and then so many times; or
+ * once more only, where so many queues are concerned that it takes long.
+ */
 #define ROUNDS		3
+#define MANY_QUEUES	1024
 #define for_each_round(round)	for (round = 0; round <= ROUNDS; round++)
+#define for_each_round_of(round, size)					\
+	for (round = 0; round <= rounds_of(size); round++)
 
 struct size {
 	unsigned int adapters;
@@ -31,6 +37,11 @@ struct size {
 
 extern const struct size sizes[];
 extern const unsigned int nr_sizes;
+
+static inline int rounds_of(struct size size)
+{
+	return size.adapters * size.domains < MANY_QUEUES ? ROUNDS : 1;
+}
 
 /* One operation. */
 struct op {
@@ -66,6 +77,21 @@ static inline void op_begin(struct op *op)
 	if (!op->warm_up)
 		asm volatile(MARK_TEXT(MARK_BEGIN) ::: "memory");
 }
+
+/* Nothing for the machine; meter.c sends the QMP command that R2 points to. */
+#define MARK_CHANGE	0x47000bb3
+
+/* Where the emulator keeps its adapters, domains and queues. */
+#define BRIDGE		"/machine/ap-bridge"
+
+/*
+ * Change the emulated hardware, at once, by a QMP command and its arguments. If
+ * that fails, meter.c says so, and the whole measurement fails.
+ */
+void __printf(2, 3) hardware_change(const char *command,
+				    const char *arguments, ...);
+/* @object is "cardXX" or "XX.XXXX". */
+void set_reset_time(const char *object, unsigned int ms);
 
 void op_report(const struct op *op, uint64_t nanoseconds);
 
@@ -125,16 +151,13 @@ void guest_stop(struct guest *guest);
 /* A guest as the selftests have it. */
 void guest_make(struct guest *guest, const struct guest_config *config);
 
-void group_aqic(void);
-void group_assign(void);
-void group_others(void);
-void group_config(void);
-void group_mdev(void);
-void group_vfio(void);
-void group_reset(void);
 void group_bind(void);
 void group_matrix(void);
-void group_isolation(void);
+void group_mdev(void);
+void group_vfio(void);
+void group_aqic(void);
+void group_reset(void);
 void group_size(void);
+void group_isolation(void);
 
 #endif /* VFIO_AP_BENCH_OPERATIONS_H */

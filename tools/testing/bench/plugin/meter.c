@@ -4,7 +4,7 @@
  * A plugin for the emulator's TCG: counts the instructions that the emulated
  * machine executes, all of its CPUs and levels together, between two markers.
  *
- *   -plugin meter.so,out=FILE[,profile=on]
+ *   -plugin meter.so,out=FILE[,profile=on][,monitor=SOCKET]
  *
  * A marker is a no-operation that programs do not have by chance: BRANCH ON
  * CONDITION with mask 0 and a displacement that tells the beginning from the
@@ -15,6 +15,11 @@
  * Markers themselves are not counted. An instruction that is executed again,
  * because a page was missing, counts again.
  *
+ * A third marker makes a change to the emulated hardware: at the address in R2
+ * is a QMP command, COMMAND_SIZE bytes with a zero at its end, which goes to the
+ * monitor at SOCKET. The CPU stands still until that has answered, and so does
+ * the clock: for the machine, the change is made between two instructions.
+ *
  * For -icount, where one thread runs all CPUs in turns: what is counted has no
  * lock.
  */
@@ -22,13 +27,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <qemu-plugin.h>
 
 #define MARKER_SIZE     4
+#define COMMAND_SIZE    256
 
 static const uint8_t begin_marker[MARKER_SIZE] = { 0x47, 0x00, 0x0b, 0xb1 };
 static const uint8_t end_marker[MARKER_SIZE] = { 0x47, 0x00, 0x0b, 0xb2 };
+static const uint8_t change_marker[MARKER_SIZE] = { 0x47, 0x00, 0x0b, 0xb3 };
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
@@ -95,6 +105,90 @@ static void end(unsigned int cpu, void *data)
     fflush(file);
 }
 
+/* The monitor; NULL when there is none. */
+static char *monitor_path;
+static FILE *from_monitor, *to_monitor;
+static struct qemu_plugin_register *r2;
+
+/* Whether the monitor did what it was asked to do; if not, the file says why. */
+static bool ask(const char *command)
+{
+    char line[4096];
+
+    fprintf(to_monitor, "%s\n", command);
+    fflush(to_monitor);
+    while (fgets(line, sizeof(line), from_monitor)) {
+        /* Its greeting and events begin otherwise. */
+        if (g_str_has_prefix(line, "{\"return\"")) {
+            return true;
+        }
+        if (g_str_has_prefix(line, "{\"error\"")) {
+            fprintf(file, "error %s: %s", command, line);
+            return false;
+        }
+    }
+    fprintf(file, "error %s: the monitor does not answer\n", command);
+    return false;
+}
+
+static bool connect_monitor(void)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (!monitor_path) {
+        fprintf(file, "error no monitor=SOCKET to change the hardware by\n");
+        return false;
+    }
+    g_strlcpy(address.sun_path, monitor_path, sizeof(address.sun_path));
+    if (fd < 0 ||
+        connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+        fprintf(file, "error no connection to %s\n", monitor_path);
+        return false;
+    }
+    from_monitor = fdopen(fd, "r");
+    to_monitor = fdopen(dup(fd), "w");
+    return from_monitor && to_monitor &&
+           ask("{\"execute\":\"qmp_capabilities\"}");
+}
+
+static void change(unsigned int cpu, void *data)
+{
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    uint64_t address;
+
+    if (!r2 || qemu_plugin_read_register(r2, bytes) != sizeof(address)) {
+        fprintf(file, "error R2 cannot be read\n");
+        return;
+    }
+    memcpy(&address, bytes->data, sizeof(address));
+    address = GUINT64_FROM_BE(address);
+    g_byte_array_set_size(bytes, 0);
+    if (!qemu_plugin_read_memory_vaddr(address, bytes, COMMAND_SIZE) ||
+        bytes->data[COMMAND_SIZE - 1]) {
+        fprintf(file, "error no command at 0x%" PRIx64 "\n", address);
+        return;
+    }
+    if (to_monitor || connect_monitor()) {
+        ask((const char *)bytes->data);
+    }
+    fflush(file);
+}
+
+static void find_r2(qemu_plugin_id_t id, unsigned int cpu)
+{
+    g_autoptr(GArray) registers = qemu_plugin_get_registers();
+
+    for (guint i = 0; i < registers->len; i++) {
+        qemu_plugin_reg_descriptor *of = &g_array_index(
+            registers, qemu_plugin_reg_descriptor, i);
+
+        if (!strcmp(of->name, "r2")) {
+            r2 = of->handle;
+        }
+    }
+}
+
 static void executed(unsigned int cpu, void *data)
 {
     struct place *place = data;
@@ -129,6 +223,11 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
         if (!memcmp(code, end_marker, MARKER_SIZE)) {
             qemu_plugin_register_vcpu_insn_exec_cb(
                 insn, end, QEMU_PLUGIN_CB_NO_REGS, NULL);
+            continue;
+        }
+        if (!memcmp(code, change_marker, MARKER_SIZE)) {
+            qemu_plugin_register_vcpu_insn_exec_cb(
+                insn, change, QEMU_PLUGIN_CB_R_REGS, NULL);
             continue;
         }
         qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
@@ -171,9 +270,11 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
             if (profile) {
                 places = g_hash_table_new(g_int64_hash, g_int64_equal);
             }
+        } else if (g_str_has_prefix(argv[i], "monitor=")) {
+            monitor_path = g_strdup(value + 1);
         } else {
-            fprintf(stderr, "meter: %s: expected out=FILE or profile=on|off\n",
-                    argv[i]);
+            fprintf(stderr, "meter: %s: expected out=FILE, profile=on|off or"
+                    " monitor=SOCKET\n", argv[i]);
             return -1;
         }
     }
@@ -186,6 +287,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
         counters, struct counters, instructions);
     profiling = qemu_plugin_scoreboard_u64_in_struct(
         counters, struct counters, profiling);
+    qemu_plugin_register_vcpu_init_cb(id, find_r2);
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     qemu_plugin_register_atexit_cb(id, at_exit, NULL);
     return 0;

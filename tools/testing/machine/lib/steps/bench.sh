@@ -8,7 +8,6 @@ bench_needs=(tree userspace linux kernel emulator)
 bench_inputs() {
 	echo tools/testing/bench
 	echo tools/testing/selftests/vfio_ap/lib
-	echo tools/testing/machine/rootfs/aphw.c
 }
 
 bench_make() {
