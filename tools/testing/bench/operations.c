@@ -45,6 +45,8 @@ static const struct group {
 	  "opening, resetting and closing with slower hardware" },
 	{ "size", { 5, 256 }, group_size,
 	  "memory: of the module and of devices" },
+	{ "scan", { 2, 256 }, group_scan,
+	  "a scan of the AP bus, which finds an adapter gone, or back" },
 	{ "isolation", { 1, 2 }, group_isolation,
 	  "one guest while another one is reset" },
 };

@@ -158,6 +158,7 @@ void group_vfio(void);
 void group_aqic(void);
 void group_reset(void);
 void group_size(void);
+void group_scan(void);
 void group_isolation(void);
 
 #endif /* VFIO_AP_BENCH_OPERATIONS_H */
