@@ -43,7 +43,7 @@ static const struct group {
 	  "a guest's AQIC, and KVM's own share of it" },
 	{ "reset", { 16, 64 }, group_reset,
 	  "opening, resetting and closing with slower hardware" },
-	{ "size", { 5, 256 }, group_size,
+	{ "size", { 2, 256 }, group_size,
 	  "memory: of the module and of devices" },
 	{ "scan", { 2, 256 }, group_scan,
 	  "a scan of the AP bus, which finds an adapter gone, or back" },
