@@ -19,6 +19,8 @@
 
 static struct guest a, b;
 static const struct size one = { 1, 1 };
+/* The guest gets it, for the host has it. */
+#define CONTROL_DOMAIN	"3"
 
 /* Guest A's reset, in a thread of its own. */
 static pthread_t thread;
@@ -99,10 +101,10 @@ static void all(bool busy)
 		attribute(&op, busy, matrix, NULL,
 			  busy ? "B's matrix, during A's reset" :
 				 "B's matrix, idle");
-		attribute(&op, busy, assign, "3",
+		attribute(&op, busy, assign, CONTROL_DOMAIN,
 			  busy ? "B's assign_control_domain, during A's reset" :
 				 "B's assign_control_domain, idle");
-		attribute(&op, false, unassign, "3",
+		attribute(&op, false, unassign, CONTROL_DOMAIN,
 			  "B's unassign_control_domain, idle");
 	}
 	close(matrix);

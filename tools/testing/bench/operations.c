@@ -47,7 +47,7 @@ static const struct group {
 	  "memory: of the module and of devices" },
 	{ "scan", { 2, 256 }, group_scan,
 	  "a scan of the AP bus, which finds an adapter gone, or back" },
-	{ "isolation", { 1, 2 }, group_isolation,
+	{ "isolation", { 1, 4 }, group_isolation,
 	  "one guest while another one is reset" },
 };
 
