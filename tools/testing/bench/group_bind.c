@@ -11,6 +11,8 @@
 
 #include "operations.h"
 
+#define OVERVIEW	"/sys/kernel/debug/vfio_ap/host"
+
 static char names[16 * 256][12];
 
 static void make_names(struct size size)
@@ -23,17 +25,42 @@ static void make_names(struct size size)
 				 host.adapter[a], host.domain[d]);
 }
 
+/* The driver has nothing more to do. Only ours has this file. */
+static void check_at_rest(void)
+{
+	char text[4096], *line;
+	unsigned int number;
+
+	if (sysfs_read(OVERVIEW, text, sizeof(text)) < 0)
+		return;
+	line = strstr(text, "queues:");
+	if (!line || sscanf(line, "queues: %*u bound, %*u passable, %u outstanding",
+			    &number) != 1)
+		die(OVERVIEW " is not understood");
+	if (number)
+		die("%u queues are not at rest", number);
+}
+
+/*
+ * Ours resets queues while others are bound: so the instructions are counted until
+ * it is at rest, for both. The time is that of who binds them.
+ */
 static void write_all(struct op *op, int fd)
 {
+	uint64_t before;
 	unsigned int i;
 
 	op_begin(op);
 	for (i = 0; i < op->units; i++)
 		if (write(fd, names[i], 7) != 7)
 			break;
+	before = now_ns();
+	sleep_ms(150);
+	op->begin += now_ns() - before;
 	op_end(op);
 	if (i < op->units)
 		die("%s %s: %s", op->name, names[i], strerror(errno));
+	check_at_rest();
 }
 
 static void check_driver(struct size size, const char *wanted)

@@ -470,7 +470,7 @@ impl Host {
     }
 
     /// Returns the resets that are going on of bound queues of a set.
-    fn resets_in(&self, topology: &Topology, set: &ApqnSet) -> Batch {
+    pub(crate) fn resets_in(&self, topology: &Topology, set: &ApqnSet) -> Batch {
         let mut batch = Batch::new();
 
         // Those that are passable are not being reset.
@@ -486,7 +486,8 @@ impl Host {
     }
 
     /// Waits for the resets that are going on of bound queues of a set, though not for long. To be
-    /// called without any lock of ours.
+    /// called without any lock of ours. Does not take lock 1 when there is none, so that looking
+    /// needs not wait for whoever changes something.
     pub(crate) fn wait_for_resets_in(&self, set: &ApqnSet) {
         let mut batch = Batch::new();
 

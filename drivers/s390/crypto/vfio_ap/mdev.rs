@@ -505,7 +505,13 @@ impl Mediated {
         if !kvm.has_crypto() {
             return Ok(());
         }
-        self.host.wait_for_resets_in(&self.matrix().apqns());
+        let resets = {
+            let topology = self.host.topology.lock();
+
+            self.host.resets_in(&topology, &self.matrix().apqns())
+        };
+        resets.wait(&self.host, Wait::PROBE);
+
         let session = Session::new(device, kvm)?;
         let hook = Arc::new(Hook::new(self.host.clone(), session.clone()), GFP_KERNEL)?;
         let hook = session.kvm.register_hook(hook)?;
