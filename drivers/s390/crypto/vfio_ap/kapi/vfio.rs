@@ -119,8 +119,9 @@ impl<T: HasDevice> PinnedPage<T> {
 
 impl<T: HasDevice> Drop for PinnedPage<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the page is pinned. The device is valid, for the owner
-        // exists; if it had been closed meanwhile, VFIO would warn and do nothing.
+        // SAFETY: The device is valid, for the owner exists, and by the type invariant the page is
+        // pinned through it. Were it another one, or closed meanwhile, VFIO would warn, or end
+        // somebody else's pin: no access to memory relies on a pin, but on a `HeldPage`.
         unsafe { own::vfio_unpin_pages(self.owner.device().0.get(), self.iova, 1) };
     }
 }
