@@ -39,8 +39,10 @@ setup:
 	@$(MACHINE)/setup
 
 bench:
-	@$(if $(and $(SAVE),$(BENCH)),echo "SAVE=1 is for all groups, as the documentation has them:" \
-		"leave BENCH out" >&2; exit 2)
+ifneq ($(and $(SAVE),$(BENCH)),)
+	@echo 'SAVE=1 writes what the documentation has, which is all groups: leave BENCH out' >&2
+	@exit 2
+endif
 	@tools/testing/bench/bench $(BENCH) $(if $(SAVE),--json=Documentation/benchmark.json \
 		--text=Documentation/benchmark.txt --svg=Documentation/benchmark.svg)
 
