@@ -333,6 +333,8 @@ FIXTURE_TEARDOWN_PARENT(configuration)
 {
 	hw_change("adapter remove %u >/dev/null 2>&1", self->adapter);
 	hw_change("domain remove %u >/dev/null 2>&1", self->domain);
+	hw_change("adapter %u reset-time 1 >/dev/null",
+		  APID(self->guest.apqn));
 	bus_rescan();
 	queues_settle();
 	test_end();
@@ -379,10 +381,21 @@ TEST_F(configuration, usage_domain)
 	EXPECT_MASK(APM, APID(guest->apqn), true);
 	EXPECT_MASK(AQM, APQI(guest->apqn), true);
 
+	/* Nor when the new queue's reset takes its time. */
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_EQ(0, hw_change("adapter %u reset-time 100 >/dev/null",
+			       APID(guest->apqn)));
 	ASSERT_EQ(0, hw_change("domain add %u control=off", self->domain));
 	ASSERT_EQ(0, bus_rescan());
 	EXPECT_MASK(AQM, self->domain, true);
 	EXPECT_MASK(APM, APID(guest->apqn), true);
+	EXPECT_EQ(4, pinned_kib());
+	ASSERT_EQ(0, hw_change("adapter %u reset-time 1 >/dev/null",
+			       APID(guest->apqn)));
+	ASSERT_OK(ap_disable_irq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
 	EXPECT_LT(0, queue_status(apqn, text, sizeof(text)));
 	EXPECT_STREQ("in use", text);
 	queue_settle(apqn);
