@@ -13,8 +13,8 @@
 //! 2. `kvm->lock` of one guest: its AP control block.
 //! 3. `state` of one mediated device: its matrix, its guest and the guest's matrix, its eventfds.
 //! 4. `state` of one queue: its owner, its guest, its interrupt binding, its reset.
-//! 5. Leaves, each for itself: the table of queues, the table of unsettled ones, the worker, a
-//!    session's queues and unpinner, a mediated device's pinning session and announcer.
+//! 5. Leaves, each for itself: the table of queues, the table of unsettled ones, the orphans, the
+//!    worker, a session's queues and unpinner, a mediated device's pinning session and announcer.
 //!
 //! The hook for a guest's PQAP(AQIC) runs under the guest's `pqap_hook_rwsem`, takes nothing but 4
 //! and 5, and is registered and unregistered with no lock of ours held. VFIO calls `dma_unmap`
@@ -236,8 +236,6 @@ pub(crate) struct Topology {
     /// Which of them may be passed to a guest.
     pub(crate) passable: PassableTable<Rows>,
     mdevs: Mdevs,
-    /// Queues that were unbound while hardware might still write for them.
-    pub(crate) orphans: KVec<Arc<Queue>>,
     /// How many guests' matrices were filtered as a whole.
     pub(crate) filtered_matrices: u64,
     /// How often one adapter of a guest's matrix was.
@@ -294,6 +292,9 @@ pub(crate) struct Host {
     /// The queues of which something is outstanding. A leaf.
     #[pin]
     pub(crate) unsettled: Mutex<ApqnTable<Rows>>,
+    /// Queues that were unbound while hardware might still write for them. A leaf.
+    #[pin]
+    pub(crate) orphans: Mutex<KVec<Arc<Queue>>>,
     /// The worker for what is outstanding. A leaf.
     #[pin]
     pub(crate) worker: Mutex<Option<crate::reset::SharedWorker>>,
@@ -318,7 +319,6 @@ impl Host {
             bound: ApqnTable::new(rows()?),
             passable: PassableTable::new(rows()?),
             mdevs: Mdevs::new(),
-            orphans: KVec::new(),
             filtered_matrices: 0,
             filtered_adapters: 0,
         };
@@ -331,6 +331,7 @@ impl Host {
                 topology <- new_mutex!(topology, "vfio_ap::topology"),
                 queues <- new_spinlock!(queues, "vfio_ap::queues"),
                 unsettled <- new_mutex!(unsettled, "vfio_ap::unsettled"),
+                orphans <- new_mutex!(KVec::new(), "vfio_ap::orphans"),
                 worker <- new_mutex!(None, "vfio_ap::worker"),
                 limits: *config.limits(),
                 debug,
@@ -380,13 +381,13 @@ impl Host {
     /// Returns what is shown of it.
     pub(crate) fn overview(&self) -> HostOverview {
         let unsettled = self.unsettled.lock().count();
-        let topology = self.topology.lock();
         let mut orphans = KVec::new();
 
-        for queue in &topology.orphans {
+        for queue in &*self.orphans.lock() {
             // Without memory the list is shorter.
             let _ = orphans.push(queue.clone(), GFP_KERNEL);
         }
+        let topology = self.topology.lock();
         HostOverview {
             config: topology.config,
             scan_pending: topology.config != topology.settled,
@@ -628,7 +629,7 @@ impl Host {
         if queue.is_held() {
             // What hardware may write stays where it is, until the worker has seen the queue at
             // rest. Without memory for the list it is given up, which is safe as well.
-            let _ = self.topology.lock().orphans.push(queue.clone(), GFP_KERNEL);
+            let _ = self.orphans.lock().push(queue.clone(), GFP_KERNEL);
             self.kick();
         }
     }

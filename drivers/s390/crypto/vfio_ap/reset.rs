@@ -344,16 +344,17 @@ impl Host {
     }
 
     fn poll_orphans(&self) -> bool {
-        let mut orphans = core::mem::take(&mut self.topology.lock().orphans);
+        let mut polled = core::mem::take(&mut *self.orphans.lock());
 
-        orphans.retain(|queue| {
+        polled.retain(|queue| {
             queue.poll(self);
             queue.is_held()
         });
-        let unsettled = !orphans.is_empty();
-        for queue in orphans {
-            // As in `remove_queue()`.
-            let _ = self.topology.lock().orphans.push(queue, GFP_KERNEL);
+        let unsettled = !polled.is_empty();
+        let added = core::mem::replace(&mut *self.orphans.lock(), polled);
+        for queue in added {
+            // As in `remove_queue()`, which has kicked the worker.
+            let _ = self.orphans.lock().push(queue, GFP_KERNEL);
         }
         unsettled
     }

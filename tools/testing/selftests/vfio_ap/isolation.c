@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * No guest waits for another: while one guest's queue is in a reset, or busy, and
- * whoever asked for that waits for it, everybody else goes on. And nobody waits
- * for ever.
+ * whoever asked for that waits for it, everybody else goes on. So do their AQIC
+ * and their unmapping while a change of one guest's matrix waits for its machine
+ * monitor. And nobody waits for ever.
  *
  * That is mostly an order of events: the others begin when the reset has, and have
  * to be through when who waits for it is not. The reset takes a hundred times as
  * long as they do.
  */
+#include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 
 #include "lib/test.h"
@@ -20,8 +23,8 @@
 #define ROUNDS		10
 /* Much longer than the others take, less than the driver's patience. */
 #define RESET_MS	3000
-/* More than its patience. */
-#define FOR_EVER_MS	6500
+/* More than its patience, by as much as a busy machine may need. */
+#define FOR_EVER_MS	10000
 
 static int reset_device(struct guest *guest)
 {
@@ -402,4 +405,181 @@ TEST_F(busy, aqic_is_answered_at_once)
 		pthread_join(thread, NULL);
 	}
 	EXPECT_GT(50, least);
+}
+
+/* --- a machine monitor that holds its guest's kvm->lock ------------------------ */
+
+FIXTURE(held_up)
+{
+	struct guest slow;
+	struct guest other;
+};
+
+FIXTURE_VARIANT(held_up)
+{
+	bool cdev;
+	unsigned int irq_ms;	/* what the other guest's queue takes to disable */
+};
+
+FIXTURE_VARIANT_ADD(held_up, enabled)
+{
+};
+
+FIXTURE_VARIANT_ADD(held_up, enabled_iommufd)
+{
+	.cdev = true,
+};
+
+/* So that it is the driver's worker that sees it done. */
+FIXTURE_VARIANT_ADD(held_up, disabling)
+{
+	.irq_ms = 50,
+};
+
+FIXTURE_VARIANT_ADD(held_up, disabling_iommufd)
+{
+	.cdev = true,
+	.irq_ms = 50,
+};
+
+static void interrupts_take(const struct guest *guest, unsigned int ms)
+{
+	char what[32];
+
+	snprintf(what, sizeof(what), "irq-time %u", ms);
+	slow_queue(guest, what);
+}
+
+FIXTURE_SETUP(held_up)
+{
+	test_begin();
+	if (variant->irq_ms && !host.has_aphw)
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "needs two domains");
+	GUEST_UP(&self->slow);
+	GUEST_UP(&self->other, .nth = 1, .first_domain = 1,
+		 .cdev = variant->cdev);
+	if (variant->irq_ms)
+		interrupts_take(&self->other, variant->irq_ms);
+}
+
+FIXTURE_TEARDOWN_PARENT(held_up)
+{
+	if (variant->irq_ms && host.has_aphw)
+		interrupts_take(&self->other, 0);
+	test_end();
+}
+
+static void *missing_page;
+
+/* KVM copies the clock from there with kvm->lock held. */
+static int set_clock(struct guest *guest)
+{
+	struct kvm_device_attr attr = {
+		.group = KVM_S390_VM_TOD,
+		.attr = KVM_S390_VM_TOD_LOW,
+		.addr = (uintptr_t)missing_page,
+	};
+
+	return ioctl(guest->vmm.vm, KVM_SET_DEVICE_ATTR, &attr);
+}
+
+static int unmap(struct guest *guest)
+{
+	return vmm_vfio_unmap(&guest->vfio, 0, VMM_MEM_SIZE);
+}
+
+/* Who accesses missing_page sleeps, and the file that is returned has an event. */
+static int watch_missing_page(struct __test_metadata *_metadata)
+{
+	struct uffdio_register watched = {
+		.range.len = getpagesize(),
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd;
+
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (uffd < 0)
+		test_skip(_metadata, "userfaultfd: %s", strerror(errno));
+	missing_page = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, missing_page);
+	watched.range.start = (uintptr_t)missing_page;
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &watched));
+	return uffd;
+}
+
+/*
+ * Taking an adapter from the slow guest has to wait, for kvm->lock. Another one's
+ * interrupts and memory do not, whoever has been told to unpin the page.
+ */
+TEST_F_TIMEOUT(held_up, others_go_on, 60)
+{
+	struct guest *slow = &self->slow, *other = &self->other;
+	struct waiter clock = { .guest = slow, .wait = set_clock };
+	struct waiter change = { .guest = slow, .wait = unassign };
+	struct uffdio_zeropage there = { .range.len = getpagesize() };
+	int ms = 2000 * test_timeout_factor();
+	pthread_t setting, changing, unmapping;
+	struct pollfd fault = { .events = POLLIN };
+	struct ap_result result;
+	char text[4096];
+	int i;
+
+	fault.fd = watch_missing_page(_metadata);
+	there.range.start = (uintptr_t)missing_page;
+	ASSERT_EQ(0, pthread_create(&setting, NULL, waiter, &clock));
+	ASSERT_EQ(1, poll(&fault, 1, ms));
+	ASSERT_EQ(0, pthread_create(&changing, NULL, waiter, &change));
+	ASSERT_TRUE(wait_until(sleeps, &change, ms));
+	/* That may have been for something else, which does not take so long. */
+	sleep_ms(20);
+
+	if (variant->irq_ms) {
+		ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC, GUEST_NIB,
+					&result), other->vmm.error);
+		ASSERT_OK(ap_aqic(&other->vmm, other->apqn, 0, 0, &result),
+			  other->vmm.error);
+		EXPECT_TRUE(wait_until(nothing_pinned, NULL, ms));
+	}
+	for (i = 0; i < ROUNDS; i++) {
+		struct waiter unmapper = { .guest = other, .wait = unmap };
+
+		ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC, GUEST_NIB,
+					&result), other->vmm.error);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		EXPECT_EQ(4, pinned_kib());
+		if (variant->irq_ms) {
+			ASSERT_OK(ap_aqic(&other->vmm, other->apqn, 0, 0,
+					  &result), other->vmm.error);
+			EXPECT_EQ(AP_RC_NORMAL, result.rc);
+			sleep_ms(i * 10);
+		}
+		ASSERT_EQ(0, pthread_create(&unmapping, NULL, waiter,
+					    &unmapper));
+		ASSERT_TRUE(wait_until(is_done, &unmapper, ms));
+		pthread_join(unmapping, NULL);
+		EXPECT_EQ(0, pinned_kib());
+		ASSERT_OK(ap_await(&other->vmm, other->apqn, AP_RC_NORMAL,
+				   AP_IRQ, 0, &result), other->vmm.error);
+		EXPECT_EQ(AP_RC_NORMAL, result.rc);
+		ASSERT_OK(vmm_vfio_map(&other->vfio, 0, VMM_MEM_SIZE,
+				       other->vmm.mem), other->vfio.error);
+	}
+	EXPECT_LT(0, mdev_read(other->uuid, "matrix", text, sizeof(text)));
+	EXPECT_LT(0, mdev_read(other->uuid, "guest_matrix", text, sizeof(text)));
+	EXPECT_LT(0, mdev_read(slow->uuid, "matrix", text, sizeof(text)));
+	EXPECT_FALSE(is_done(&clock));
+	EXPECT_FALSE(is_done(&change));
+	EXPECT_FALSE(guest_lost_queue(slow));
+
+	ASSERT_EQ(0, ioctl(fault.fd, UFFDIO_ZEROPAGE, &there));
+	pthread_join(setting, NULL);
+	pthread_join(changing, NULL);
+	EXPECT_TRUE(guest_lost_queue(slow));
+	EXPECT_FALSE(guest_lost_queue(other));
+	close(fault.fd);
 }
