@@ -363,6 +363,86 @@ static void test_translation(void)
 	SAME(gprs[1], 3);
 }
 
+/* Stores into a page of the lowcore with low-address protection in @cr0 */
+static void store_low(unsigned long page, u64 cr0, unsigned int code, u32 value)
+{
+	/* st %r1,0x300(%r2); st %r1,0x200(%r2); st %r1,0x1fc(%r2) */
+	CODE_IS("\x50\x10\x23\x00\x50\x10\x22\x00\x50\x10\x21\xfc" DIAG);
+	block->gpsw.mask = PSW_64;
+	block->gpsw.addr = CODE;
+	block->gcr[0] = cr0;
+	gprs[1] = value;
+	gprs[2] = page;
+	*(u16 *)(guest + PGM_CODE) = 0;
+	SAME(run_on(), code ? ICPT_WAIT : ICPT_INST);
+	SAME(*(u16 *)(guest + PGM_CODE), code);
+	SAME(*(u32 *)(guest + page + 0x300), value);
+	SAME(*(u32 *)(guest + page + 0x200), value);
+}
+
+/*
+ * The first 512 bytes of the first two pages are protected, the rest of them is
+ * not. And code may be there, too.
+ */
+static void test_lowcore(void)
+{
+	const u64 on = CR0_INITIAL_MASK | CR0_LOW_ADDRESS_PROTECTION;
+	const u64 off = CR0_INITIAL_MASK & ~CR0_LOW_ADDRESS_PROTECTION;
+	unsigned long page;
+	u32 *last;
+
+	new_guest();
+	for (page = 0; page <= PAGE_SIZE; page += PAGE_SIZE) {
+		last = (u32 *)(guest + page + 0x1fc);
+		store_low(page, on, 4, 1);
+		SAME(*last, 0);
+		store_low(page, on, 4, 2);
+		SAME(*last, 0);
+		store_low(page, off, 0, 3);
+		SAME(*last, 3);
+		store_low(page, on, 4, 4);
+		SAME(*last, 3);
+	}
+	/* The third page has none. */
+	store_low(2 * PAGE_SIZE, on, 0, 5);
+	SAME(*(u32 *)(guest + 2 * PAGE_SIZE + 0x1fc), 5);
+
+	/* st %r1,0x1fc; lctlg %c0,%c0,0x300; st %r1,0x304; st %r1,0x1f8 */
+	new_guest();
+	CODE_IS("\x50\x10\x01\xfc\xeb\x00\x03\x00\x00\x2f"
+		"\x50\x10\x03\x04\x50\x10\x01\xf8" DIAG);
+	*(u64 *)(guest + 0x300) = on;
+	block->gcr[0] = off;
+	gprs[1] = 6;
+	SAME(run_on(), ICPT_WAIT);
+	SAME(*(u16 *)(guest + PGM_CODE), 4);
+	SAME(*(u32 *)(guest + 0x1fc), 6);
+	SAME(*(u32 *)(guest + 0x304), 6);
+	SAME(*(u32 *)(guest + 0x1f8), 0);
+
+	/*
+	 * basr %r14,%r3; lgr %r5,%r1; st %r1,0x440; basr %r14,%r3; lgr %r6,%r1;
+	 * sth %r2,0x402; basr %r14,%r3; lgr %r7,%r1; stg %r4,0x3fc;
+	 * basr %r14,%r3
+	 */
+	new_guest();
+	CODE_IS("\x0d\xe3\xb9\x04\x00\x51\x50\x10\x04\x40\x0d\xe3"
+		"\xb9\x04\x00\x61\x40\x20\x04\x02\x0d\xe3"
+		"\xb9\x04\x00\x71\xe3\x40\x03\xfc\x00\x24\x0d\xe3" DIAG);
+	/* lghi %r1,1; br %r14 */
+	memcpy(guest + 0x400, "\xa7\x19\x00\x01\x07\xfe", 6);
+	block->gcr[0] = on;
+	gprs[2] = 2;
+	gprs[3] = 0x400;
+	gprs[4] = 0xa7190003;
+	SAME(run_on(), ICPT_INST);
+	SAME(gprs[5], 1);
+	SAME(*(u32 *)(guest + 0x440), 1);
+	SAME(gprs[6], 1);
+	SAME(gprs[7], 2);
+	SAME(gprs[1], 3);
+}
+
 static void random_code(struct rnd_state *rnd)
 {
 	/* First bytes of instructions whose second byte, or last, tells which. */
@@ -511,6 +591,7 @@ static int __init sie_instruction_init(void)
 		{ "the guest's storage limit", test_limit },
 		{ "storage keys and page states", test_keys },
 		{ "translations that are kept", test_translation },
+		{ "the lowcore", test_lowcore },
 		{ "access registers of guests", test_access_registers_of_guests },
 		{ "access registers of the host", test_access_registers_of_host },
 		{ "random guests", test_random_guests },
