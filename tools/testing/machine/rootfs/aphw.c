@@ -747,12 +747,16 @@ static void command_queue(void)
 	set(path, verb, value);
 }
 
+/*
+ * Who asks for a scan while there is one only waits for its end, and that one may
+ * have begun before the change. The next one has not.
+ */
 static void scan(void)
 {
 	const char *path = "/sys/bus/ap/scans";
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0 || write(fd, "1", 1) != 1)
+	if (fd < 0 || write(fd, "1", 1) != 1 || pwrite(fd, "1", 1, 0) != 1)
 		die(EXIT_HARDWARE, "%s: %s", path, strerror(errno));
 	close(fd);
 }
