@@ -32,6 +32,7 @@ use crate::{
     },
     model::{
         Apid,
+        Apqn,
         GuestMatrix,
         Matrix,
         OwnerId, //
@@ -589,22 +590,22 @@ impl Mediated {
         batch.wait(&self.host, Wait::RESET);
     }
 
-    /// Resets all queues that are assigned and bound. They stay with the guest.
+    /// Resets all queues that are assigned and bound. They stay with the guest. Does not take lock
+    /// 1, unless hardware does not perform one of the resets.
     ///
     /// # Errors
     ///
     /// `EIO` if hardware did not perform one of the resets, or not in time.
     pub(crate) fn reset(&self) -> Result {
         let mut batch = Batch::new();
-        let topology = self.host.topology.lock();
 
-        for apqn in topology.bound.iter_in(&self.matrix().apqns()) {
-            if let Some(queue) = self.host.queue(apqn) {
-                batch.start(&self.host, &queue);
+        for (apid, domains) in self.matrix().apqns().rows() {
+            for bit in domains.iter() {
+                if let Some(queue) = self.host.queue(Apqn::from_mask_bits(apid, bit)) {
+                    batch.start_in_use(&self.host, &queue, self);
+                }
             }
         }
-        drop(topology);
-
         if batch.wait(&self.host, Wait::RESET) {
             Ok(())
         } else {

@@ -60,6 +60,9 @@ pub(crate) struct State {
     pub(crate) reset: Option<Reset>,
     /// How many have seen one end, and have not yet told the host that the queue is passable.
     pub(crate) ending: u32,
+    /// The host knows that it is passable. Set with lock 1 held as well, and cleared before or
+    /// while the host forgets it.
+    pub(crate) passable: bool,
     /// How the last one ended.
     pub(crate) outcome: Option<ResetOutcome>,
     /// It was unbound.

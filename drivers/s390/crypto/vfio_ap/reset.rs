@@ -21,6 +21,7 @@ use crate::{
         },
     },
     matrix::Host,
+    mdev::Mediated,
     model::{
         Apqn,
         Reset,
@@ -107,6 +108,18 @@ impl Batch {
     /// A reset that is going on is not enough: the queue may have been used since it began.
     pub(crate) fn start(&mut self, host: &Host, queue: &Arc<Queue>) {
         queue.start_reset();
+        self.add(host, queue);
+    }
+
+    /// Starts a reset of a queue that stays with its guest, if it is assigned to `owner` still. As
+    /// with [`start`](Self::start), does not wait; lock 1 need not be held.
+    pub(crate) fn start_in_use(&mut self, host: &Host, queue: &Arc<Queue>, owner: &Mediated) {
+        if queue.start_reset_in_use(owner) {
+            self.add(host, queue);
+        }
+    }
+
+    fn add(&mut self, host: &Host, queue: &Arc<Queue>) {
         host.look_after(queue.apqn());
         // Without memory for the list the worker waits instead.
         let _ = self.0.push(queue.clone(), GFP_KERNEL);
@@ -159,9 +172,27 @@ impl Batch {
 static RESET_FAILED: Format = Format::new(c"reset: queue %02lx.%04lx answered rc=%02lx\n");
 
 impl Queue {
-    /// Starts a reset.
+    /// Starts a reset, before which it is not passable.
     fn start_reset(&self) {
         let mut state = self.state.lock();
+
+        state.passable = false;
+        self.request_reset(&mut state);
+    }
+
+    /// Starts a reset of a queue that is passable as before, if it is assigned to `owner`. Returns
+    /// whether it is.
+    fn start_reset_in_use(&self, owner: &Mediated) -> bool {
+        let mut state = self.state.lock();
+        let owned = matches!(&state.owner, Some(mdev) if core::ptr::eq(&**mdev, owner));
+
+        if owned {
+            self.request_reset(&mut state);
+        }
+        owned
+    }
+
+    fn request_reset(&self, state: &mut State) {
         let mut reset = Reset::new(self.apqn());
 
         if state.gone {
@@ -192,7 +223,12 @@ impl Queue {
             };
         };
         let outcome = report.outcome();
-        state.ending += 1;
+        // Then there is nothing to tell the host, and lock 1 is not needed: who holds it may wait
+        // for another guest's machine monitor.
+        let known = state.passable && report.is_clean();
+        if !known {
+            state.ending += 1;
+        }
 
         trace::reset_end(|| (self.apqn(), outcome.raw_response()));
         state.outcome = Some(outcome);
@@ -212,12 +248,16 @@ impl Queue {
             let release = self.take_binding(&mut state, Unpin::Later);
 
             drop(state);
-            host.reset_finished(self, &report);
+            if !known {
+                host.reset_finished(self, &report);
+            }
             if let Some(quiesced) = report.into_quiesced() {
                 release.finish(self, quiesced);
             }
         }
-        self.state.lock().ending -= 1;
+        if !known {
+            self.state.lock().ending -= 1;
+        }
         Some(outcome)
     }
 
@@ -278,11 +318,17 @@ impl Host {
         let bound = self
             .queue(queue.apqn())
             .is_some_and(|other| core::ptr::eq(&*other, queue));
-        // Nor is one that is being reset again.
-        if !bound || queue.state.lock().reset.is_some() {
-            return;
-        }
-        if topology.passable.record(report) {
+        let changed = {
+            let mut state = queue.state.lock();
+
+            // Nor is one that is being reset again.
+            if !bound || state.reset.is_some() {
+                return;
+            }
+            state.passable = report.is_clean();
+            topology.passable.record(report)
+        };
+        if changed {
             if let Some(mdev) = queue.owner() {
                 mdev.refilter_adapter(self, &mut topology, queue.apqn().apid, &mut batch);
             }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * No guest waits for another: while one guest's queue is in a reset, or busy, and
- * whoever asked for that waits for it, everybody else goes on. So do their AQIC
- * and their unmapping while a change of one guest's matrix waits for its machine
+ * whoever asked for that waits for it, everybody else goes on. So do their AQIC,
+ * resets and unmapping while a change of one guest's matrix waits for its machine
  * monitor. And nobody waits for ever.
  *
  * That is mostly an order of events: the others begin when the reset has, and have
@@ -514,7 +514,7 @@ static int watch_missing_page(struct __test_metadata *_metadata)
 
 /*
  * Taking an adapter from the slow guest has to wait, for kvm->lock. Another one's
- * interrupts and memory do not, whoever has been told to unpin the page.
+ * interrupts, resets and memory do not, whoever has been told to unpin the page.
  */
 TEST_F_TIMEOUT(held_up, others_go_on, 60)
 {
@@ -523,7 +523,7 @@ TEST_F_TIMEOUT(held_up, others_go_on, 60)
 	struct waiter change = { .guest = slow, .wait = unassign };
 	struct uffdio_zeropage there = { .range.len = getpagesize() };
 	int ms = 2000 * test_timeout_factor();
-	pthread_t setting, changing, unmapping;
+	pthread_t setting, changing, thread;
 	struct pollfd fault = { .events = POLLIN };
 	struct ap_result result;
 	char text[4096];
@@ -546,8 +546,12 @@ TEST_F_TIMEOUT(held_up, others_go_on, 60)
 		EXPECT_TRUE(wait_until(nothing_pinned, NULL, ms));
 	}
 	for (i = 0; i < ROUNDS; i++) {
+		struct waiter resetter = { .guest = other, .wait = reset_device };
 		struct waiter unmapper = { .guest = other, .wait = unmap };
 
+		ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &resetter));
+		ASSERT_TRUE(wait_until(is_done, &resetter, ms));
+		pthread_join(thread, NULL);
 		ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC, GUEST_NIB,
 					&result), other->vmm.error);
 		ASSERT_EQ(AP_RC_NORMAL, result.rc);
@@ -558,10 +562,9 @@ TEST_F_TIMEOUT(held_up, others_go_on, 60)
 			EXPECT_EQ(AP_RC_NORMAL, result.rc);
 			sleep_ms(i * 10);
 		}
-		ASSERT_EQ(0, pthread_create(&unmapping, NULL, waiter,
-					    &unmapper));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &unmapper));
 		ASSERT_TRUE(wait_until(is_done, &unmapper, ms));
-		pthread_join(unmapping, NULL);
+		pthread_join(thread, NULL);
 		EXPECT_EQ(0, pinned_kib());
 		ASSERT_OK(ap_await(&other->vmm, other->apqn, AP_RC_NORMAL,
 				   AP_IRQ, 0, &result), other->vmm.error);
