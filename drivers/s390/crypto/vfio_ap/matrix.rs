@@ -10,7 +10,8 @@
 //!
 //! 0. The callers': `ap_attr_mutex`, device locks, VFIO's group and device set locks.
 //! 1. [`Host::topology`]: the list of mediated devices, ownership of APQNs, the configuration.
-//! 2. `kvm->lock` of one guest: its AP control block.
+//! 2. `kvm->lock` of one guest: its AP control block. User space can have it held as long as it
+//!    likes, so it is not waited for with 1 held ([`Host::lock_with_guest`]).
 //! 3. `state` of one mediated device: its matrix, its guest and the guest's matrix, its eventfds.
 //! 4. `state` of one queue: its owner, its guest, its interrupt binding, its reset.
 //! 5. Leaves, each for itself: the table of queues, the table of unsettled ones, the orphans, the
@@ -44,6 +45,10 @@ use crate::{
         errno::{
             eaddrinuse,
             eaddrnotavail, //
+        },
+        kvm::{
+            Kvm,
+            LockedKvm, //
         },
         may_print,
         trace, //
@@ -82,6 +87,7 @@ use kernel::{
     sync::{
         Arc,
         Mutex,
+        MutexGuard,
         SpinLock, //
     }, //
 };
@@ -267,17 +273,13 @@ impl Topology {
     fn owner(&self, apqn: Apqn) -> Option<&Arc<Mediated>> {
         self.mdevs.get(self.owners.owner(apqn)?)
     }
+}
 
-    /// Filters the matrices of all mediated devices' guests anew.
-    fn refilter_all(&mut self, host: &Host, batch: &mut Batch) {
-        // The list does not change, but filtering takes the whole of `self`.
-        let mdevs = core::mem::replace(&mut self.mdevs, Mdevs::new());
-
-        for mdev in mdevs.by_id.iter().flatten() {
-            mdev.refilter(host, self, batch);
-        }
-        self.mdevs = mdevs;
-    }
+/// Lock 1, held, and lock 2 of the guest whose matrix is to change, if there is one.
+pub(crate) struct Locked<'a> {
+    // Unlocked in this order: until the second is, the guest's session has another reference.
+    pub(crate) kvm: Option<LockedKvm>,
+    pub(crate) topology: MutexGuard<'a, Topology>,
 }
 
 /// The host.
@@ -401,6 +403,60 @@ impl Host {
         }
     }
 
+    /// Takes lock 1, and `kvm->lock` of the guest that `guest` returns with lock 1 held.
+    ///
+    /// Waits for the latter without the former. If something of ours has to be held before lock 1,
+    /// it is [`try_lock_with_guest`](Self::try_lock_with_guest) that is to be called.
+    pub(crate) fn lock_with_guest(&self, guest: impl Fn() -> Option<Kvm>) -> Locked<'_> {
+        loop {
+            match self.try_lock_with_guest(&guest) {
+                Ok(locked) => return locked,
+                Err(kvm) => kvm.wait_until_unlocked(),
+            }
+        }
+    }
+
+    /// Does the same, but returns the guest if somebody holds its `kvm->lock`.
+    fn try_lock_with_guest(&self, guest: impl Fn() -> Option<Kvm>) -> Result<Locked<'_>, Kvm> {
+        let topology = self.topology.lock();
+        let kvm = guest().map(Kvm::try_lock).transpose()?;
+
+        Ok(Locked { kvm, topology })
+    }
+
+    /// Filters the matrices of all mediated devices' guests anew, those last whose `kvm->lock` has
+    /// to be waited for.
+    fn refilter_all(&self, batch: &mut Batch) {
+        let mut busy = KVec::new();
+        let mut index = 0;
+
+        loop {
+            let mdev = match self.topology.lock().mdevs.by_id.get(index) {
+                Some(mdev) => mdev.clone(),
+                None => break,
+            };
+            index += 1;
+            let Some(mdev) = mdev else {
+                continue;
+            };
+            match self.try_lock_with_guest(|| mdev.kvm()) {
+                Ok(mut locked) => mdev.refilter(self, &mut locked, batch),
+                // Without memory it is waited for now.
+                Err(_) if busy.push(mdev.clone(), GFP_KERNEL).is_ok() => (),
+                Err(_) => self.refilter_one(&mdev, batch),
+            }
+        }
+        for mdev in busy {
+            self.refilter_one(&mdev, batch);
+        }
+    }
+
+    fn refilter_one(&self, mdev: &Mediated, batch: &mut Batch) {
+        let mut locked = self.lock_with_guest(|| mdev.kvm());
+
+        mdev.refilter(self, &mut locked, batch);
+    }
+
     /// Returns a bound queue. Takes a leaf lock only.
     #[inline]
     pub(crate) fn queue(&self, apqn: Apqn) -> Option<Arc<Queue>> {
@@ -425,12 +481,19 @@ impl Host {
     ) -> Result {
         let mut batch = Batch::new();
         let mut patience = Some(Wait::PROBE);
-        let (reservations, mut topology, old, new, added) = loop {
+        let (reservations, mut locked, old, new, added) = loop {
             let reservations = match kind {
                 Change::Any => Some(Reservations::lock()),
                 Change::Fewer => None,
             };
-            let topology = self.topology.lock();
+            let locked = match self.try_lock_with_guest(|| mdev.kvm()) {
+                Ok(locked) => locked,
+                Err(kvm) => {
+                    drop(reservations);
+                    kvm.wait_until_unlocked();
+                    continue;
+                }
+            };
             let old = mdev.matrix();
             let mut new = old;
 
@@ -439,18 +502,19 @@ impl Host {
                 return Ok(());
             }
             let added = new.apqns_not_in(&old);
-            let resets = self.resets_in(&topology, &added);
+            let resets = self.resets_in(&locked.topology, &added);
             match patience.take() {
                 Some(patience) if !resets.is_empty() => {
-                    drop(topology);
+                    drop(locked);
                     drop(reservations);
                     resets.wait(self, patience);
                 }
-                _ => break (reservations, topology, old, new, added),
+                _ => break (reservations, locked, old, new, added),
             }
         };
+        let topology = &mut *locked.topology;
         let removed = old.apqns_not_in(&new);
-        let claimed = self.claim(&mut topology, mdev, reservations.as_ref(), &added);
+        let claimed = self.claim(topology, mdev, reservations.as_ref(), &added);
 
         trace::assign(|| (mdev.name(), [new.apm(), new.aqm(), new.adm()], claimed));
         claimed?;
@@ -462,8 +526,8 @@ impl Host {
         for apqn in topology.bound.iter_in(&added) {
             self.set_owner(apqn, Some(mdev));
         }
-        mdev.refilter(self, &mut topology, &mut batch);
-        drop(topology);
+        mdev.refilter(self, &mut locked, &mut batch);
+        drop(locked);
         drop(reservations);
 
         batch.wait(self, Wait::RESET);
@@ -554,7 +618,9 @@ impl Host {
     /// Removes a mediated device that is not open, and resets all its queues.
     pub(crate) fn remove_mdev(&self, mdev: &Arc<Mediated>) {
         let mut batch = Batch::new();
-        let mut topology = self.topology.lock();
+        // It has no guest.
+        let mut locked = self.lock_with_guest(|| mdev.kvm());
+        let topology = &mut *locked.topology;
         let all = mdev.matrix().apqns();
 
         mdev.set_matrix(Matrix::EMPTY);
@@ -562,9 +628,9 @@ impl Host {
         for apqn in topology.bound.iter_in(&all) {
             self.set_owner(apqn, None);
         }
-        mdev.refilter(self, &mut topology, &mut batch);
-        topology.mdevs.remove(mdev.id());
-        drop(topology);
+        mdev.refilter(self, &mut locked, &mut batch);
+        locked.topology.mdevs.remove(mdev.id());
+        drop(locked);
 
         batch.wait(self, Wait::RESET);
     }
@@ -606,22 +672,22 @@ impl Host {
     /// that has it.
     pub(crate) fn remove_queue(&self, queue: &Arc<Queue>) {
         let mut batch = Batch::new();
-        let mut topology = self.topology.lock();
+        let mut locked = self.lock_with_guest(|| queue.guest_kvm());
         let apqn = queue.apqn();
 
         // Passable and no guest's: nobody has used it since its last reset.
-        let clean = topology.passable.forget(apqn) && !queue.has_guest();
+        let clean = locked.topology.passable.forget(apqn) && !queue.has_guest();
         if let Some(mdev) = queue.owner() {
-            mdev.refilter_adapter(self, &mut topology, apqn.apid, &mut batch);
+            mdev.refilter_adapter(self, &mut locked, apqn.apid, &mut batch);
         }
-        topology.bound.remove(apqn);
+        locked.topology.bound.remove(apqn);
         let old = self.queues.lock().replace(apqn, None);
         drop(old);
         queue.set_owner(None);
         if !clean {
             batch.start_or_join(self, queue);
         }
-        drop(topology);
+        drop(locked);
 
         batch.wait(self, Wait::RESET);
         queue.abandon();
@@ -663,9 +729,9 @@ impl Host {
 
         topology.settled = common(&topology.settled, &new);
         topology.config = new;
-        topology.refilter_all(self, &mut batch);
         drop(topology);
 
+        self.refilter_all(&mut batch);
         batch.wait(self, Wait::RESET);
     }
 
@@ -684,9 +750,9 @@ impl Host {
 
         let mut topology = self.topology.lock();
         topology.settled = topology.config;
-        topology.refilter_all(self, &mut batch);
         drop(topology);
 
+        self.refilter_all(&mut batch);
         batch.wait(self, Wait::RESET);
     }
 }

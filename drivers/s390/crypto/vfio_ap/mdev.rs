@@ -28,6 +28,7 @@ use crate::{
     },
     matrix::{
         Host,
+        Locked,
         Topology, //
     },
     model::{
@@ -336,6 +337,15 @@ impl Mediated {
         self.guest_matrix()
     }
 
+    /// Returns the guest that has it open. Changes only with lock 1 held.
+    pub(crate) fn kvm(&self) -> Option<Kvm> {
+        self.state
+            .lock()
+            .session
+            .as_ref()
+            .map(|session| session.kvm.clone())
+    }
+
     /// Tells whether a guest has it open.
     pub(crate) fn has_guest(&self) -> bool {
         self.state.lock().session.is_some()
@@ -425,10 +435,10 @@ impl Mediated {
     /// Filters anew what the guest has, and gives and takes queues accordingly. The ones that are
     /// taken are reset, and join the batch.
     ///
-    /// `topology` is lock 1; takes 2 to 4.
-    pub(crate) fn refilter(&self, host: &Host, topology: &mut Topology, batch: &mut Batch) {
-        topology.filtered_matrices += 1;
-        self.change_guest(host, topology, batch, |state, topology| {
+    /// `locked` is lock 1, and 2 of the guest; takes 3 and 4.
+    pub(crate) fn refilter(&self, host: &Host, locked: &mut Locked<'_>, batch: &mut Batch) {
+        locked.topology.filtered_matrices += 1;
+        self.change_guest(host, locked, batch, |state, topology| {
             GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable)
         });
     }
@@ -438,12 +448,12 @@ impl Mediated {
     pub(crate) fn refilter_adapter(
         &self,
         host: &Host,
-        topology: &mut Topology,
+        locked: &mut Locked<'_>,
         apid: Apid,
         batch: &mut Batch,
     ) {
-        topology.filtered_adapters += 1;
-        self.change_guest(host, topology, batch, |state, topology| {
+        locked.topology.filtered_adapters += 1;
+        self.change_guest(host, locked, batch, |state, topology| {
             state
                 .guest
                 .refilter(&state.matrix, &topology.settled, &topology.passable, apid)
@@ -453,10 +463,11 @@ impl Mediated {
     fn change_guest(
         &self,
         host: &Host,
-        topology: &mut Topology,
+        locked: &mut Locked<'_>,
         batch: &mut Batch,
         filter: impl FnOnce(&State, &Topology) -> GuestMatrix,
     ) {
+        let topology = &mut *locked.topology;
         // None of this changes but with lock 1 held.
         let (before, after, session) = {
             let state = self.state.lock();
@@ -471,7 +482,6 @@ impl Mediated {
         if before == after {
             return;
         }
-        let kvm = session.as_ref().map(|session| session.kvm.lock());
         let mut state = self.state.lock();
 
         trace::filter(|| (self.name(), [after.apm(), after.aqm(), after.adm()]));
@@ -484,7 +494,7 @@ impl Mediated {
             topology.hand_over(host, &before.apqns_not_in(&after), None);
             topology.hand_over(host, &after.apqns_not_in(&before), session.as_ref());
         }
-        if let Some(mut kvm) = kvm {
+        if let Some(kvm) = &mut locked.kvm {
             kvm.set_masks(&after);
             if let Some(trigger) = &state.triggers[Event::ConfigChange as usize] {
                 trigger.signal();
@@ -518,7 +528,7 @@ impl Mediated {
         let hook = session.kvm.register_hook(hook)?;
         let mut batch = Batch::new();
         {
-            let mut topology = self.host.topology.lock();
+            let mut locked = self.host.lock_with_guest(|| Some(session.kvm.clone()));
             {
                 // Nothing is passed yet, so that all that is will be a change.
                 let mut state = self.state.lock();
@@ -528,8 +538,8 @@ impl Mediated {
                 state.guest = GuestMatrix::EMPTY;
                 state.session = Some(session.clone());
             }
-            *self.pinning.lock() = Some(session);
-            self.refilter(&self.host, &mut topology, &mut batch);
+            *self.pinning.lock() = Some(session.clone());
+            self.refilter(&self.host, &mut locked, &mut batch);
         }
         batch.wait(&self.host, Wait::RESET);
         Ok(())
@@ -554,11 +564,13 @@ impl Mediated {
         let mut batch = Batch::new();
         let ended;
         {
-            let mut topology = self.host.topology.lock();
-            let mut guest = session.kvm.lock();
+            let mut locked = self.host.lock_with_guest(|| Some(session.kvm.clone()));
+            let topology = &mut *locked.topology;
             let mut state = self.state.lock();
 
-            guest.clear_masks();
+            if let Some(kvm) = &mut locked.kvm {
+                kvm.clear_masks();
+            }
             state.withdrawn = false;
             ended = state.session.take();
             // The adapters come back as the resets end.
@@ -581,11 +593,11 @@ impl Mediated {
     /// it back.
     fn withdraw(&self) {
         let mut batch = Batch::new();
-        let mut topology = self.host.topology.lock();
+        let mut locked = self.host.lock_with_guest(|| self.kvm());
 
         self.state.lock().withdrawn = true;
-        self.refilter(&self.host, &mut topology, &mut batch);
-        drop(topology);
+        self.refilter(&self.host, &mut locked, &mut batch);
+        drop(locked);
 
         batch.wait(&self.host, Wait::RESET);
     }

@@ -18,6 +18,7 @@ use crate::{
             HostSlot,
             QueueDevice, //
         },
+        kvm::Kvm,
         sysfs::Attribute, //
     },
     matrix::Host,
@@ -60,8 +61,8 @@ pub(crate) struct State {
     pub(crate) reset: Option<Reset>,
     /// How many have seen one end, and have not yet told the host that the queue is passable.
     pub(crate) ending: u32,
-    /// The host knows that it is passable. Set with lock 1 held as well, and cleared before or
-    /// while the host forgets it.
+    /// The host knows that it is passable. Changes only with lock 1 held as well; stays when it is
+    /// unbound.
     pub(crate) passable: bool,
     /// How the last one ended.
     pub(crate) outcome: Option<ResetOutcome>,
@@ -128,6 +129,11 @@ impl Queue {
     /// Returns the mediated device it is assigned to.
     pub(crate) fn owner(&self) -> Option<Arc<Mediated>> {
         self.state.lock().owner.clone()
+    }
+
+    /// Returns the guest that has the mediated device it is assigned to. Takes locks 3 and 4.
+    pub(crate) fn guest_kvm(&self) -> Option<Kvm> {
+        self.owner()?.kvm()
     }
 
     /// Sets the mediated device it is assigned to. Lock 1 has to be held.

@@ -312,7 +312,7 @@ impl Host {
     /// Notes how a reset ended, and gives the queue's adapter to the guest, or takes it away.
     fn reset_finished(&self, queue: &Queue, report: &ResetReport) {
         let mut batch = Batch::new();
-        let mut topology = self.topology.lock();
+        let mut locked = self.lock_with_guest(|| queue.guest_kvm());
 
         // A queue that was unbound, and perhaps bound again as another one, is not ours to judge.
         let bound = self
@@ -326,11 +326,11 @@ impl Host {
                 return;
             }
             state.passable = report.is_clean();
-            topology.passable.record(report)
+            locked.topology.passable.record(report)
         };
         if changed {
             if let Some(mdev) = queue.owner() {
-                mdev.refilter_adapter(self, &mut topology, queue.apqn().apid, &mut batch);
+                mdev.refilter_adapter(self, &mut locked, queue.apqn().apid, &mut batch);
             }
         }
         // What is in the batch, the worker looks after.

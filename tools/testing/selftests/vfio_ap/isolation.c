@@ -512,6 +512,63 @@ static int watch_missing_page(struct __test_metadata *_metadata)
 	return uffd;
 }
 
+/* The machine monitor has kvm->lock held, and somebody needs it. */
+struct held {
+	struct waiter clock;
+	struct waiter change;
+	pthread_t setting;
+	pthread_t changing;
+	int uffd;
+};
+
+static void hold_up(struct __test_metadata *_metadata, struct held *held,
+		    struct guest *slow, int (*change)(struct guest *slow))
+{
+	int ms = 2000 * test_timeout_factor();
+	struct pollfd fault = { .events = POLLIN };
+
+	*held = (struct held){
+		.clock = { .guest = slow, .wait = set_clock },
+		.change = { .guest = slow, .wait = change },
+		.uffd = watch_missing_page(_metadata),
+	};
+	fault.fd = held->uffd;
+	ASSERT_EQ(0, pthread_create(&held->setting, NULL, waiter, &held->clock));
+	ASSERT_EQ(1, poll(&fault, 1, ms));
+	ASSERT_EQ(0, pthread_create(&held->changing, NULL, waiter,
+				    &held->change));
+	ASSERT_TRUE(wait_until(sleeps, &held->change, ms));
+	/* That may have been for something else, which does not take so long. */
+	sleep_ms(20);
+}
+
+static void let_go(struct __test_metadata *_metadata, struct held *held)
+{
+	struct uffdio_zeropage there = {
+		.range.start = (uintptr_t)missing_page,
+		.range.len = getpagesize(),
+	};
+
+	EXPECT_FALSE(is_done(&held->clock));
+	EXPECT_FALSE(is_done(&held->change));
+	ASSERT_EQ(0, ioctl(held->uffd, UFFDIO_ZEROPAGE, &there));
+	pthread_join(held->setting, NULL);
+	pthread_join(held->changing, NULL);
+	close(held->uffd);
+}
+
+/* It has to be through before what holds it up is. */
+static void goes_on(struct __test_metadata *_metadata, struct guest *guest,
+		    int (*wait)(struct guest *guest))
+{
+	struct waiter waiting = { .guest = guest, .wait = wait };
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &waiting));
+	ASSERT_TRUE(wait_until(is_done, &waiting, 2000 * test_timeout_factor()));
+	pthread_join(thread, NULL);
+}
+
 /*
  * Taking an adapter from the slow guest has to wait, for kvm->lock. Another one's
  * interrupts, resets and memory do not, whoever has been told to unpin the page.
@@ -519,39 +576,22 @@ static int watch_missing_page(struct __test_metadata *_metadata)
 TEST_F_TIMEOUT(held_up, others_go_on, 60)
 {
 	struct guest *slow = &self->slow, *other = &self->other;
-	struct waiter clock = { .guest = slow, .wait = set_clock };
-	struct waiter change = { .guest = slow, .wait = unassign };
-	struct uffdio_zeropage there = { .range.len = getpagesize() };
-	int ms = 2000 * test_timeout_factor();
-	pthread_t setting, changing, thread;
-	struct pollfd fault = { .events = POLLIN };
 	struct ap_result result;
+	struct held held;
 	char text[4096];
 	int i;
 
-	fault.fd = watch_missing_page(_metadata);
-	there.range.start = (uintptr_t)missing_page;
-	ASSERT_EQ(0, pthread_create(&setting, NULL, waiter, &clock));
-	ASSERT_EQ(1, poll(&fault, 1, ms));
-	ASSERT_EQ(0, pthread_create(&changing, NULL, waiter, &change));
-	ASSERT_TRUE(wait_until(sleeps, &change, ms));
-	/* That may have been for something else, which does not take so long. */
-	sleep_ms(20);
-
+	hold_up(_metadata, &held, slow, unassign);
 	if (variant->irq_ms) {
 		ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC, GUEST_NIB,
 					&result), other->vmm.error);
 		ASSERT_OK(ap_aqic(&other->vmm, other->apqn, 0, 0, &result),
 			  other->vmm.error);
-		EXPECT_TRUE(wait_until(nothing_pinned, NULL, ms));
+		EXPECT_TRUE(wait_until(nothing_pinned, NULL,
+				       2000 * test_timeout_factor()));
 	}
 	for (i = 0; i < ROUNDS; i++) {
-		struct waiter resetter = { .guest = other, .wait = reset_device };
-		struct waiter unmapper = { .guest = other, .wait = unmap };
-
-		ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &resetter));
-		ASSERT_TRUE(wait_until(is_done, &resetter, ms));
-		pthread_join(thread, NULL);
+		goes_on(_metadata, other, reset_device);
 		ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC, GUEST_NIB,
 					&result), other->vmm.error);
 		ASSERT_EQ(AP_RC_NORMAL, result.rc);
@@ -562,9 +602,7 @@ TEST_F_TIMEOUT(held_up, others_go_on, 60)
 			EXPECT_EQ(AP_RC_NORMAL, result.rc);
 			sleep_ms(i * 10);
 		}
-		ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &unmapper));
-		ASSERT_TRUE(wait_until(is_done, &unmapper, ms));
-		pthread_join(thread, NULL);
+		goes_on(_metadata, other, unmap);
 		EXPECT_EQ(0, pinned_kib());
 		ASSERT_OK(ap_await(&other->vmm, other->apqn, AP_RC_NORMAL,
 				   AP_IRQ, 0, &result), other->vmm.error);
@@ -575,14 +613,101 @@ TEST_F_TIMEOUT(held_up, others_go_on, 60)
 	EXPECT_LT(0, mdev_read(other->uuid, "matrix", text, sizeof(text)));
 	EXPECT_LT(0, mdev_read(other->uuid, "guest_matrix", text, sizeof(text)));
 	EXPECT_LT(0, mdev_read(slow->uuid, "matrix", text, sizeof(text)));
-	EXPECT_FALSE(is_done(&clock));
-	EXPECT_FALSE(is_done(&change));
 	EXPECT_FALSE(guest_lost_queue(slow));
 
-	ASSERT_EQ(0, ioctl(fault.fd, UFFDIO_ZEROPAGE, &there));
-	pthread_join(setting, NULL);
-	pthread_join(changing, NULL);
+	let_go(_metadata, &held);
 	EXPECT_TRUE(guest_lost_queue(slow));
 	EXPECT_FALSE(guest_lost_queue(other));
-	close(fault.fd);
 }
+
+static int lose_queue(struct guest *guest)
+{
+	return mdev_assign(guest->uuid, "unassign_domain", APQI(guest->apqn));
+}
+
+static int get_queue(struct guest *guest)
+{
+	return mdev_assign(guest->uuid, "assign_domain", APQI(guest->apqn));
+}
+
+static int bind(struct guest *guest)
+{
+	return queue_bind(guest->apqn, "vfio_ap");
+}
+
+static int leave(struct guest *guest)
+{
+	guest_down(guest);
+	return 0;
+}
+
+static int come(struct guest *guest)
+{
+	return guest_up(guest, &(struct guest_config){
+		.nth = 1, .first_domain = 1, .no_mdev = true,
+	});
+}
+
+FIXTURE(host_held_up)
+{
+	struct guest slow;
+	struct guest other;
+};
+
+FIXTURE_VARIANT(host_held_up)
+{
+	int (*change)(struct guest *slow);
+};
+
+FIXTURE_VARIANT_ADD(host_held_up, unassign)
+{
+	.change = unassign,
+};
+
+FIXTURE_VARIANT_ADD(host_held_up, close)
+{
+	.change = close_device,
+};
+
+FIXTURE_SETUP(host_held_up)
+{
+	test_begin();
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "needs two domains");
+	GUEST_UP(&self->slow);
+	GUEST_UP(&self->other, .nth = 1, .first_domain = 1);
+}
+
+FIXTURE_TEARDOWN_PARENT(host_held_up)
+{
+	test_end();
+}
+
+/* Who administrates other devices, opens or closes them, does not wait either. */
+TEST_F_TIMEOUT(host_held_up, others_go_on, 60)
+{
+	struct guest *other = &self->other;
+	struct ap_result result;
+	struct held held;
+
+	hold_up(_metadata, &held, &self->slow, variant->change);
+	goes_on(_metadata, other, lose_queue);
+	EXPECT_TRUE(guest_lost_queue(other));
+	goes_on(_metadata, other, get_queue);
+	EXPECT_FALSE(guest_lost_queue(other));
+	goes_on(_metadata, other, unbind);
+	EXPECT_TRUE(guest_lost_queue(other));
+	goes_on(_metadata, other, bind);
+	EXPECT_FALSE(guest_lost_queue(other));
+	goes_on(_metadata, other, leave);
+	goes_on(_metadata, other, come);
+	ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC, GUEST_NIB,
+				&result), other->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	let_go(_metadata, &held);
+	EXPECT_FALSE(guest_lost_queue(other));
+}
+
+#define WAITS_FOR_VMM	"one mutex for all, held while it waits for kvm->lock"
+C_DEFECT(host_held_up, unassign, others_go_on, WAITS_FOR_VMM);
+C_DEFECT(host_held_up, close, others_go_on, WAITS_FOR_VMM);

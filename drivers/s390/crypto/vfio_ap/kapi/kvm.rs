@@ -78,31 +78,57 @@ impl Kvm {
         unsafe { own::vfio_ap_shim_kvm_crycbd(self.0.as_ptr()) != 0 }
     }
 
-    /// Takes the guest's `kvm->lock`. May sleep.
-    pub(crate) fn lock(&self) -> LockedKvm<'_> {
+    /// Takes the guest's `kvm->lock`, or returns the guest if somebody holds it.
+    pub(crate) fn try_lock(self) -> Result<LockedKvm, Self> {
         // SAFETY: By the type invariant the pointer is valid, and so is the mutex in it.
-        unsafe { bindings::mutex_lock(own::vfio_ap_shim_kvm_lock(self.0.as_ptr())) };
-        LockedKvm {
-            kvm: self,
-            _not_send: NotThreadSafe,
+        let locked =
+            unsafe { bindings::mutex_trylock(own::vfio_ap_shim_kvm_lock(self.0.as_ptr())) } != 0;
+
+        match locked {
+            // INVARIANT: The mutex was locked above.
+            true => Ok(LockedKvm {
+                kvm: self,
+                _not_send: NotThreadSafe,
+            }),
+            false => Err(self),
+        }
+    }
+
+    /// Waits until nobody holds the guest's `kvm->lock`.
+    ///
+    /// That can be for ever: KVM copies from user space with it held. To be called without any lock
+    /// that others need.
+    pub(crate) fn wait_until_unlocked(&self) {
+        // SAFETY: By the type invariant the pointer is valid, and so is the mutex in it. It is
+        // unlocked by the thread that has locked it.
+        unsafe {
+            let lock = own::vfio_ap_shim_kvm_lock(self.0.as_ptr());
+
+            bindings::mutex_lock(lock);
+            bindings::mutex_unlock(lock);
         }
     }
 }
 
 /// A guest whose `kvm->lock` is held.
-pub(crate) struct LockedKvm<'a> {
-    kvm: &'a Kvm,
+///
+/// # Invariants
+///
+/// The thread that this value is on has locked the guest's mutex.
+pub(crate) struct LockedKvm {
+    kvm: Kvm,
     _not_send: NotThreadSafe,
 }
 
-impl Drop for LockedKvm<'_> {
+impl Drop for LockedKvm {
     fn drop(&mut self) {
-        // SAFETY: The mutex was locked by this thread when the value was made.
+        // SAFETY: By the type invariant this thread has locked the mutex. The reference to the
+        // guest ends afterwards.
         unsafe { bindings::mutex_unlock(own::vfio_ap_shim_kvm_lock(self.kvm.0.as_ptr())) };
     }
 }
 
-impl LockedKvm<'_> {
+impl LockedKvm {
     /// Passes to the guest what a matrix has, and nothing else.
     ///
     /// When this returns, none of the guest's processors runs with the masks from before.
