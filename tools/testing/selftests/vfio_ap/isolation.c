@@ -648,6 +648,11 @@ static int come(struct guest *guest)
 	});
 }
 
+static int assign_more(struct guest *guest)
+{
+	return mdev_assign(guest->uuid, "assign_adapter", host.adapter[1]);
+}
+
 FIXTURE(host_held_up)
 {
 	struct guest slow;
@@ -664,6 +669,16 @@ FIXTURE_VARIANT_ADD(host_held_up, unassign)
 	.change = unassign,
 };
 
+FIXTURE_VARIANT_ADD(host_held_up, assign)
+{
+	.change = assign_more,
+};
+
+FIXTURE_VARIANT_ADD(host_held_up, unbind)
+{
+	.change = unbind,
+};
+
 FIXTURE_VARIANT_ADD(host_held_up, close)
 {
 	.change = close_device,
@@ -672,8 +687,8 @@ FIXTURE_VARIANT_ADD(host_held_up, close)
 FIXTURE_SETUP(host_held_up)
 {
 	test_begin();
-	if (host.nr_domains < 2)
-		test_skip(_metadata, "needs two domains");
+	if (host.nr_adapters < 2 || host.nr_domains < 2)
+		test_skip(_metadata, "needs two adapters and two domains");
 	GUEST_UP(&self->slow);
 	GUEST_UP(&self->other, .nth = 1, .first_domain = 1);
 }
@@ -710,4 +725,6 @@ TEST_F_TIMEOUT(host_held_up, others_go_on, 60)
 
 #define WAITS_FOR_VMM	"one mutex for all, held while it waits for kvm->lock"
 C_DEFECT(host_held_up, unassign, others_go_on, WAITS_FOR_VMM);
+C_DEFECT(host_held_up, assign, others_go_on, WAITS_FOR_VMM);
+C_DEFECT(host_held_up, unbind, others_go_on, WAITS_FOR_VMM);
 C_DEFECT(host_held_up, close, others_go_on, WAITS_FOR_VMM);
