@@ -417,7 +417,10 @@ impl Host {
     }
 
     /// Does the same, but returns the guest if somebody holds its `kvm->lock`.
-    fn try_lock_with_guest(&self, guest: impl Fn() -> Option<Kvm>) -> Result<Locked<'_>, Kvm> {
+    pub(crate) fn try_lock_with_guest(
+        &self,
+        guest: impl Fn() -> Option<Kvm>,
+    ) -> Result<Locked<'_>, Kvm> {
         let topology = self.topology.lock();
         let kvm = guest().map(Kvm::try_lock).transpose()?;
 

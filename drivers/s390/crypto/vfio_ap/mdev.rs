@@ -602,8 +602,8 @@ impl Mediated {
         batch.wait(&self.host, Wait::RESET);
     }
 
-    /// Resets all queues that are assigned and bound. They stay with the guest. Does not take lock
-    /// 1, unless hardware does not perform one of the resets.
+    /// Resets all queues that are assigned and bound. They stay with the guest. Takes locks 1 and 2
+    /// only for a queue that is passable before and not afterwards, or the reverse.
     ///
     /// # Errors
     ///

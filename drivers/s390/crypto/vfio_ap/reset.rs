@@ -20,7 +20,10 @@ use crate::{
             Worker, //
         },
     },
-    matrix::Host,
+    matrix::{
+        Host,
+        Locked, //
+    },
     mdev::Mediated,
     model::{
         Apqn,
@@ -214,7 +217,24 @@ impl Queue {
     /// To be called without any lock of ours.
     pub(crate) fn poll(self: &Arc<Self>, host: &Host) -> Option<ResetOutcome> {
         self.poll_disabling();
+        self.poll_locked(host, None)
+    }
 
+    /// Does the same for the worker, which must not be held up: leaves the reset for later if
+    /// somebody holds the `kvm->lock` of the guest that would have the queue.
+    fn poll_for_all(self: &Arc<Self>, host: &Host) {
+        self.poll_disabling();
+        if let Ok(locked) = host.try_lock_with_guest(|| self.guest_kvm()) {
+            self.poll_locked(host, Some(locked));
+        }
+    }
+
+    /// Sees how the reset is going, with locks 1 and 2 held, which it releases, or with none.
+    fn poll_locked(
+        self: &Arc<Self>,
+        host: &Host,
+        locked: Option<Locked<'_>>,
+    ) -> Option<ResetOutcome> {
         let mut state = self.state.lock();
         let Some(report) = self.poll_reset(&mut state) else {
             return match state.is_being_reset() {
@@ -223,8 +243,7 @@ impl Queue {
             };
         };
         let outcome = report.outcome();
-        // Then there is nothing to tell the host, and lock 1 is not needed: who holds it may wait
-        // for another guest's machine monitor.
+        // Then there is nothing to tell the host, and locks 1 and 2 are not needed.
         let known = state.passable && report.is_clean();
         if !known {
             state.ending += 1;
@@ -241,15 +260,16 @@ impl Queue {
                 &RESET_FAILED,
                 [apid.into(), apqi.into(), code.into(), 0],
             );
-            host.reset_finished(self, &report);
+            host.reset_finished(self, &report, locked);
         } else {
             // Taken with the lock still held: the proof is good for what the queue had when it was
             // seen at rest, and not for what a guest enables afterwards.
             let release = self.take_binding(&mut state, Unpin::Later);
 
             drop(state);
-            if !known {
-                host.reset_finished(self, &report);
+            match known {
+                true => drop(locked),
+                false => host.reset_finished(self, &report, locked),
             }
             if let Some(quiesced) = report.into_quiesced() {
                 release.finish(self, quiesced);
@@ -310,9 +330,11 @@ impl Queue {
 
 impl Host {
     /// Notes how a reset ended, and gives the queue's adapter to the guest, or takes it away.
-    fn reset_finished(&self, queue: &Queue, report: &ResetReport) {
+    ///
+    /// Takes locks 1 and 2 if they are not `locked` already, and releases them.
+    fn reset_finished(&self, queue: &Queue, report: &ResetReport, locked: Option<Locked<'_>>) {
         let mut batch = Batch::new();
-        let mut locked = self.lock_with_guest(|| queue.guest_kvm());
+        let mut locked = locked.unwrap_or_else(|| self.lock_with_guest(|| queue.guest_kvm()));
 
         // A queue that was unbound, and perhaps bound again as another one, is not ours to judge.
         let bound = self
@@ -356,7 +378,7 @@ impl Host {
         let is_unsettled = || self.queue(apqn).is_some_and(|queue| queue.is_unsettled());
 
         if let Some(queue) = self.queue(apqn) {
-            queue.poll(self);
+            queue.poll_for_all(self);
         }
         if is_unsettled() {
             return true;

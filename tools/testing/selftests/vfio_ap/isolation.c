@@ -512,7 +512,7 @@ static int watch_missing_page(struct __test_metadata *_metadata)
 	return uffd;
 }
 
-/* The machine monitor has kvm->lock held, and somebody needs it. */
+/* The machine monitor has kvm->lock held, and perhaps somebody needs it. */
 struct held {
 	struct waiter clock;
 	struct waiter change;
@@ -535,6 +535,8 @@ static void hold_up(struct __test_metadata *_metadata, struct held *held,
 	fault.fd = held->uffd;
 	ASSERT_EQ(0, pthread_create(&held->setting, NULL, waiter, &held->clock));
 	ASSERT_EQ(1, poll(&fault, 1, ms));
+	if (!change)
+		return;
 	ASSERT_EQ(0, pthread_create(&held->changing, NULL, waiter,
 				    &held->change));
 	ASSERT_TRUE(wait_until(sleeps, &held->change, ms));
@@ -553,7 +555,8 @@ static void let_go(struct __test_metadata *_metadata, struct held *held)
 	EXPECT_FALSE(is_done(&held->change));
 	ASSERT_EQ(0, ioctl(held->uffd, UFFDIO_ZEROPAGE, &there));
 	pthread_join(held->setting, NULL);
-	pthread_join(held->changing, NULL);
+	if (held->change.wait)
+		pthread_join(held->changing, NULL);
 	close(held->uffd);
 }
 
@@ -728,3 +731,56 @@ C_DEFECT(host_held_up, unassign, others_go_on, WAITS_FOR_VMM);
 C_DEFECT(host_held_up, assign, others_go_on, WAITS_FOR_VMM);
 C_DEFECT(host_held_up, unbind, others_go_on, WAITS_FOR_VMM);
 C_DEFECT(host_held_up, close, others_go_on, WAITS_FOR_VMM);
+
+FIXTURE(worker_held_up)
+{
+	struct guest slow;
+	struct guest other;
+};
+
+FIXTURE_SETUP(worker_held_up)
+{
+	test_begin();
+	two_guests(_metadata, &self->slow, &self->other);
+}
+
+FIXTURE_TEARDOWN_PARENT(worker_held_up)
+{
+	end_slowness(&self->slow);
+	if (host.has_aphw)
+		interrupts_take(&self->other, 0);
+	test_end();
+}
+
+static bool has_queue(void *guest)
+{
+	return !guest_lost_queue(guest);
+}
+
+/* A queue that would be the slow guest's again holds up nobody else's. */
+TEST_F_TIMEOUT(worker_held_up, others_go_on, 60)
+{
+	struct guest *slow = &self->slow, *other = &self->other;
+	int ms = 2000 * test_timeout_factor();
+	struct ap_result result;
+	struct held held;
+
+	interrupts_take(other, 50);
+	ASSERT_EQ(0, slow_queue(slow, "reset-time 500"));
+	ASSERT_EQ(0, queue_unbind(slow->apqn));
+	ASSERT_EQ(0, queue_bind(slow->apqn, "vfio_ap"));
+	hold_up(_metadata, &held, slow, NULL);
+	ASSERT_TRUE(wait_until(is_operating, &slow->apqn, 10000));
+	/* Whoever looks after it has seen that. */
+	sleep_ms(500);
+
+	ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC, GUEST_NIB,
+				&result), other->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_OK(ap_aqic(&other->vmm, other->apqn, 0, 0, &result),
+		  other->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	EXPECT_TRUE(wait_until(nothing_pinned, NULL, ms));
+	let_go(_metadata, &held);
+	EXPECT_TRUE(wait_until(has_queue, slow, ms));
+}
