@@ -444,7 +444,7 @@ impl Host {
             };
             match self.try_lock_with_guest(|| mdev.kvm()) {
                 Ok(mut locked) => mdev.refilter(self, &mut locked, batch),
-                // Without memory it is waited for now.
+                // Without memory for the list it is waited for at once.
                 Err(_) if busy.push(mdev.clone(), GFP_KERNEL).is_ok() => (),
                 Err(_) => self.refilter_one(&mdev, batch),
             }
