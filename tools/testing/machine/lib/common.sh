@@ -24,21 +24,45 @@ die() {
 	exit "$STATUS_MACHINE"
 }
 
-# find_cache: where results are kept, in $CACHE_DIR.
-find_cache() {
-	CACHE_DIR=${VFIO_AP_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/vfio-ap}
-	[[ $CACHE_DIR == /* ]] ||
-		die "the cache '$CACHE_DIR' needs an absolute path: set VFIO_AP_CACHE"
-	mkdir -p -- "$CACHE_DIR" 2>/dev/null ||
-		die "cannot make the cache $CACHE_DIR: set VFIO_AP_CACHE to a directory of yours"
-	CACHE_DIR=$(cd -- "$CACHE_DIR" && pwd -P)
+# cache_path: prints where results are kept.
+cache_path() {
+	printf '%s' "${VFIO_AP_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/vfio-ap}"
 }
 
-# in_tree PROGRAM-NAME FILE ARGUMENT...: run a program of the tools tree on
-# the host, without chroot, through the tree's own loader and libraries.
+# find_cache: sets CACHE_DIR to where results are kept; it need not be there.
+find_cache() {
+	CACHE_DIR=$(cache_path)
+	[[ $CACHE_DIR == /* ]] ||
+		die "the cache '$CACHE_DIR' needs an absolute path: set VFIO_AP_CACHE"
+	CACHE_DIR=$(realpath -m -- "$CACHE_DIR")
+}
+
+# make_cache: makes the directory of the cache.
+make_cache() {
+	mkdir -p -- "$CACHE_DIR"/{results,tmp,work,logs} 2>/dev/null ||
+		die "cannot make the cache $CACHE_DIR: make room, or set VFIO_AP_CACHE to a directory of yours"
+}
+
+# tree_command NAME FILE ARGUMENT...: sets TREE_COMMAND to what runs a program of the
+# tools tree on this machine, without chroot, by the tree's own loader and libraries.
 tree_command() {
 	local name=$1 file=$2
 	shift 2
-	TREE_COMMAND=("$TREE/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$name"
-		--library-path "$TREE/usr/lib/x86_64-linux-gnu:$TREE/usr/lib" "$file" "$@")
+	TREE_COMMAND=("$(tree_loader)" --argv0 "$name"
+		--library-path "$(tree_libraries):$TREE/usr/lib" "$file" "$@")
+}
+
+# tree_libraries: the directory of the tree's libraries. The cross compiler's are in
+# another one like it.
+tree_libraries() {
+	dirname "$TREE"/usr/lib/*-linux-gnu/libc.so.6
+}
+
+# tree_loader: the tree's program that loads others, whatever its architecture.
+tree_loader() {
+	local file
+	for file in "$TREE"/usr/lib{64,}/ld-linux-*.so.[0-9]; do
+		[[ ! -e $file ]] || break
+	done
+	printf '%s' "$file"
 }

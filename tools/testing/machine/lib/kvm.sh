@@ -12,7 +12,7 @@ kvm_expected() {
 # what is not simply to pass has its reason.
 kvm_list_check() {
 	diff --label "tests of the kernel" --label tests/kvm/expected -U 0 \
-		"$(result kvmtests)/tests" <(awk '{ sub(/#.*/, "") } NF { print $4 }' \
+		"$(result_at kvmtests)/tests" <(awk '{ sub(/#.*/, "") } NF { print $4 }' \
 			"$MACHINE_DIR/tests/kvm/expected" | LC_ALL=C sort -u) || return
 	! awk '/^(#|$)/ { next }
 		!/^kvm(-all)? +[0-9]+ +(skip|long|pass(,[0-9]+)?|(fail|abort),[0-9]+) +[a-z]/ ||
@@ -97,7 +97,7 @@ kvm_part() {
 	local passed failed skipped known why ms
 	one "$part: the list of tests" kvm_list_check
 	mapfile -t expected < <(kvm_expected "$part")
-	cp -r "$(result kvmtests)" "$dir"
+	cp -r "$(result_at kvmtests)" "$dir"
 	cp "$MACHINE_DIR/tests/kvm/inside" "$dir/"
 	mkdir "$dir/results"
 	for i in "${expected[@]}"; do

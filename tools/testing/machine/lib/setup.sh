@@ -2,28 +2,43 @@
 # it in the cache. To be sourced by bash, after common.sh.
 #
 # A step is a file lib/steps/NAME.sh with these functions and variables:
-#   NAME_about	what is made, for the user
+#   NAME_about	what is made, for the user; '%s' stands for the series of Linux
+#   NAME_takes	how long that usually takes on 2 cores
 #   NAME_needs	the steps whose results it is made from
 #   NAME_inputs	prints what else it is made from: files, and NAME=VALUE
 #   NAME_make	makes it, in the directory $OUT
 #
-# Steps that a kernel is in come in flavours: NAME@FLAVOUR is the step NAME for
-# another configuration of the kernel (see lib/steps/kernel.sh), and what it is
-# called with in $FLAVOUR. What it needs has the same flavour, if it has any.
+# Steps that a kernel is in come in flavours. NAME@FLAVOUR is the step NAME for
+# another series of Linux, another configuration of the kernel (see
+# lib/steps/kernel.sh), or both: kernel@7.2, kernel@debug, kernel@7.2+debug. A step
+# finds them in $LINUX, the series, and $CONFIGURATION, which is empty for the
+# usual one. A step that it needs is needed in the same flavour.
 #
 # A result is $CACHE_DIR/results/NAME-KEY, KEY being made from all that it is
 # made from, the step's own file included. It is made elsewhere in the cache
 # and moved there when it is complete, so that whatever has that name is whole.
 # shellcheck shell=bash
 
+. "$MACHINE_DIR/lib/mirror.sh"
 . "$MACHINE_DIR/versions"
-export LIBCLANG_SERIES
 
-readonly ALL_STEPS=(userspace tree linux crates kernel emulator rootfs relay module selftests aptest sietest uvtest kvmtests)
+# Everything that is fetched comes first: a file that cannot be had ends the set-up
+# before anything is built.
+readonly FETCHING_STEPS=(userspace tree linuxsource qemusource crates)
+readonly ALL_STEPS=("${FETCHING_STEPS[@]}" linux kernel emulator rootfs relay module selftests
+	aptest sietest uvtest kvmtests)
 # Made only for those who ask for them.
 readonly MORE_STEPS=(stock bench)
-# Of these there are flavours.
-readonly FLAVOURED_STEPS=(kernel module)
+# Steps that are different for another series of Linux, and those of them that are
+# different for another configuration as well.
+readonly SERIES_STEPS=(linuxsource linux kernel module selftests kvmtests aptest sietest uvtest bench)
+readonly CONFIGURATION_STEPS=(kernel module aptest sietest uvtest bench)
+
+# The kernel that is meant unless a step's name says otherwise.
+LINUX=${VFIO_AP_LINUX:-${LINUX_SERIES[0]}}
+[[ " ${LINUX_SERIES[*]} " == *" $LINUX "* ]] ||
+	die "VFIO_AP_LINUX '$LINUX': the series of Linux are ${LINUX_SERIES[*]}"
+CONFIGURATION=
 
 # So many results of each step are kept, the most recently used ones.
 readonly KEPT_RESULTS=${VFIO_AP_KEPT_RESULTS:-2}
@@ -40,33 +55,64 @@ done
 
 declare -A STEP_KEY=()
 
+# split_flavour NAME: sets LINUX and CONFIGURATION to those of the step NAME.
+split_flavour() {
+	local flavour=
+	[[ $1 != *@* ]] || flavour=${1#*@}
+	LINUX=${LINUX_SERIES[0]}
+	if [[ ${flavour%%+*} =~ ^[0-9]+\.[0-9]+$ ]]; then
+		LINUX=${flavour%%+*}
+		flavour=${flavour#"$LINUX"}
+		flavour=${flavour#+}
+	fi
+	CONFIGURATION=$flavour
+}
+
+# step_at STEP: prints the name of the step for $LINUX and $CONFIGURATION.
+step_at() {
+	local flavour=
+	if [[ " ${SERIES_STEPS[*]} " == *" $1 "* && $LINUX != "${LINUX_SERIES[0]}" ]]; then
+		flavour=$LINUX
+	fi
+	if [[ " ${CONFIGURATION_STEPS[*]} " == *" $1 "* && -n $CONFIGURATION ]]; then
+		flavour+=${flavour:++}$CONFIGURATION
+	fi
+	printf '%s%s' "$1" "${flavour:+@$flavour}"
+}
+
 # known_step NAME: there is such a step, in such a flavour.
 known_step() {
-	case $1 in
-	*@*)
-		[[ " ${FLAVOURED_STEPS[*]} " == *" ${1%@*} "* && ${1#*@} =~ ^[a-z0-9]+$ &&
-			-f $MACHINE_DIR/kernel/${1#*@}.config ]]
-		;;
-	*) [[ " ${ALL_STEPS[*]} ${MORE_STEPS[*]} " == *" $1 "* ]] ;;
-	esac
+	local LINUX CONFIGURATION part
+	[[ " ${ALL_STEPS[*]} ${MORE_STEPS[*]} " == *" ${1%%@*} "* ]] || return
+	split_flavour "$1"
+	known_series "$LINUX" || return
+	for part in ${CONFIGURATION//+/ }; do
+		[[ $part =~ ^[a-z0-9]+$ && -f $MACHINE_DIR/kernel/$part.config ]] || return
+	done
+	[[ $(step_at "${1%%@*}") == "$1" ]]
+}
+
+# known_series SERIES: it is one that the driver is made for.
+known_series() {
+	[[ -n $1 && " ${LINUX_SERIES[*]} " == *" $1 "* ]]
 }
 
 # step_needs NAME: sets NEEDS to what the step needs.
 step_needs() {
-	local need flavour=${1#"${1%@*}"}
-	local -n all=${1%@*}_needs
+	local need LINUX CONFIGURATION
+	local -n all=${1%%@*}_needs
+	split_flavour "$1"
 	NEEDS=()
 	for need in "${all[@]}"; do
-		[[ " ${FLAVOURED_STEPS[*]} " != *" $need "* ]] || need+=$flavour
-		NEEDS+=("$need")
+		NEEDS+=("$(step_at "$need")")
 	done
 }
 
 # call_step NAME FUNCTION: the step's own inputs or make, in its flavour.
 call_step() {
-	local FLAVOUR=${1#"${1%@*}"}
-	FLAVOUR=${FLAVOUR#@}
-	"${1%@*}_$2"
+	local LINUX CONFIGURATION
+	split_flavour "$1"
+	"${1%%@*}_$2"
 }
 
 # step_key NAME: sets STEP_KEY[NAME], and those that it depends on.
@@ -75,7 +121,7 @@ step_key() {
 	[[ -z ${STEP_KEY[$name]:-} ]] || return 0
 	inputs=$(
 		cd "$REPO_DIR"
-		sha256sum "tools/testing/machine/lib/steps/${name%@*}.sh"
+		sha256sum "tools/testing/machine/lib/steps/${name%%@*}.sh"
 		call_step "$name" inputs | while read -r input; do
 			case $input in
 			*=*) printf '%s\n' "$input" ;;
@@ -96,6 +142,11 @@ step_key() {
 # result NAME: prints where the step's result is, or will be.
 result() {
 	printf '%s/results/%s-%s' "$CACHE_DIR" "$1" "${STEP_KEY[$1]}"
+}
+
+# result_at STEP: prints where the result is for $LINUX and $CONFIGURATION.
+result_at() {
+	result "$(step_at "$1")"
 }
 
 # in_namespace COMMAND...: as root, or like root, with mounts of its own.
@@ -157,20 +208,15 @@ check_host() {
 		die "no name spaces ($(tail -n 1 "$CACHE_DIR/logs/namespace.log")): run as root, or have the administrator allow user name spaces"
 }
 
-# room_left: free MiB in the cache.
-room_left() {
-	df -Pm "$CACHE_DIR" | awk 'NR == 2 { print $4 }'
-}
-
 # explain_failure WHAT LOG: one sentence that says what to do, and ends.
 explain_failure() {
 	local what=$1 log=$2
-	if (($(room_left) < 200)); then
-		die "$what failed: the disk is full; make room at $CACHE_DIR, or set VFIO_AP_CACHE to a place with $((SETUP_ROOM / 1000)) GB"
-	elif grep -qiE 'could not resolve|temporary failure (in name|resolving)|unable to connect|network is unreachable|failed to fetch|connection (failed|refused|timed out)|could not connect' "$log"; then
-		die "$what failed: no network, or the mirror does not answer; try again later, or set VFIO_AP_MIRROR to another Debian mirror (log: $log)"
-	elif grep -qiE 'unable to locate package|has no installation candidate|unable to find a source package' "$log"; then
-		die "$what failed: $(grep -iEm1 -o '(unable to locate package|unable to find a source package for) .*|package .* has no installation candidate' "$log"): the mirror does not have it; see tools/testing/machine/versions, or set VFIO_AP_MIRROR"
+	if [[ -s $WHY ]]; then
+		die "$what: $(<"$WHY")"
+	elif disk_is_full "$log"; then
+		die "$what failed: $(disk_full_text)"
+	elif no_answer "$log" >/dev/null; then
+		die "$what failed: no network, or the server $(no_answer "$log"); try again later (log: $log)"
 	fi
 	say "$what failed; the end of its log:"
 	tail -n 15 "$log" | sed 's/^/  | /' >&2
@@ -196,14 +242,16 @@ make_step() {
 	fresh_key "$1"
 	local key=${STEP_KEY[$1]}
 	local name=$1 title=$2 start=$EPOCHREALTIME log=$CACHE_DIR/logs/$1.log pid status=0
-	local -n about=${name%@*}_about
-	local elapsed again=
+	local -n about=${name%%@*}_about takes=${name%%@*}_takes
+	local elapsed again= what LINUX CONFIGURATION
 	OUT=$CACHE_DIR/tmp/$name
+	NOTES=$OUT.notes WHY=$OUT.why
 	remove "$OUT"
+	rm -f "$NOTES" "$WHY"
 	mkdir -p "$OUT" || die "cannot write to $CACHE_DIR: make room there"
-	title="$title $about"
-	[[ $name != *@* ]] || title+=" (${name#*@})"
-	title+=" ..."
+	split_flavour "$name"
+	what=${about//%s/$LINUX}${CONFIGURATION:+ ($CONFIGURATION)}
+	title+=" $what, about $takes ..."
 	if [[ -t 2 ]]; then
 		ticker "$title" &
 		TICKER=$!
@@ -226,9 +274,10 @@ make_step() {
 	elapsed=$((elapsed / 10)).$((elapsed % 10))
 	if ((status)); then
 		printf '%s failed after %s s\n' "$again" "$elapsed" >&2
-		explain_failure "$about" "$log"
+		explain_failure "$what" "$log"
 	fi
 	printf '%s %s s   \n' "$again" "$elapsed" >&2
+	[[ ! -s $NOTES ]] || sed 's/^/  /' "$NOTES" >&2
 	fresh_key "$name"
 	if [[ $key != "${STEP_KEY[$name]}" ]]; then
 		say "what that is made from has changed meanwhile: once more"
@@ -283,6 +332,20 @@ missing_steps() {
 	done
 }
 
+# fetching_first: puts those of the missing steps first that fetch something. They
+# need no others.
+fetching_first() {
+	local name fetching=() others=()
+	for name in "${missing[@]}"; do
+		if [[ " ${FETCHING_STEPS[*]} " == *" ${name%%@*} "* ]]; then
+			fetching+=("$name")
+		else
+			others+=("$name")
+		fi
+	done
+	missing=("${fetching[@]}" "${others[@]}")
+}
+
 # use NAME...: marks results as used, and holds them against being removed.
 use() {
 	local name fd
@@ -323,8 +386,7 @@ setup() {
 	if ((!${#missing[@]})) && use "$@"; then
 		return
 	fi
-	mkdir -p "$CACHE_DIR"/{results,tmp,work,logs} ||
-		die "cannot write to $CACHE_DIR: make room, or set VFIO_AP_CACHE"
+	make_cache
 	exec {lock}>"$CACHE_DIR/lock"
 	if ! flock -n -x "$lock"; then
 		say "waiting for another set-up that uses $CACHE_DIR"
@@ -339,6 +401,7 @@ setup() {
 		check_host
 		remove "$CACHE_DIR/tmp"
 		mkdir -p "$CACHE_DIR/tmp"
+		fetching_first
 		if [[ " ${missing[*]} " == *' tree '* ]] && (($(room_left) < SETUP_ROOM)); then
 			die "$(room_left) MB are free at $CACHE_DIR, but the set-up takes $SETUP_ROOM: make room, or set VFIO_AP_CACHE"
 		fi

@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 aptest_about="tests of the AP instructions"
+aptest_takes="5 s"
 aptest_needs=(tree linux kernel)
 
 aptest_inputs() {

@@ -3,6 +3,7 @@
 # shellcheck shell=bash disable=SC2034
 
 bench_about="benchmark"
+bench_takes="10 s"
 bench_needs=(tree userspace linux kernel emulator)
 
 bench_inputs() {

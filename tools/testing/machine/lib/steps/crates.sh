@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 crates_about="crates of the model's tests"
+crates_takes="5 s"
 crates_needs=(tree)
 
 crates_inputs() {

@@ -5,17 +5,18 @@
 # shellcheck shell=bash disable=SC2034
 
 emulator_about="emulator (QEMU $QEMU_SERIES with AP and SIE)"
-emulator_needs=(tree)
+emulator_takes="3 min"
+emulator_needs=(tree qemusource)
 
 emulator_inputs() {
 	echo tools/testing/machine/qemu
 }
 
 emulator_make() {
-	local work=$CACHE_DIR/work/emulator-${STEP_KEY[tree]} old
+	local work=$CACHE_DIR/work/emulator-${STEP_KEY[qemusource]} old
 	for old in "$CACHE_DIR"/work/emulator-*; do
 		[[ $old == "$work" || ! -e $old ]] || remove "$old"
 	done
 	mkdir -p "$work"
-	in_tree "$work:/work" "$OUT:/out" "$MACHINE_DIR/qemu:/qemu:ro" -- /qemu/build
+	in_tree "$(result qemusource):/source:ro" "$work:/work" "$OUT:/out" "$MACHINE_DIR/qemu:/qemu:ro" -- /qemu/build
 }

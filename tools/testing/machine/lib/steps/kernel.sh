@@ -1,18 +1,19 @@
 # The emulated host's kernel, and what is needed to build modules for it.
 #
-# Its configuration is kernel/config. A flavour adds fragments to that: NAME
-# stands for kernel/NAME.config, 'own' for the file $KERNEL_CONFIG of the user's,
-# and NAME+own for both.
+# Its usual configuration is kernel/config. $CONFIGURATION adds fragments to that:
+# NAME stands for kernel/NAME.config, 'own' for the file $KERNEL_CONFIG of the
+# user's, and NAME+own for both.
 # shellcheck shell=bash disable=SC2034
 
-kernel_about="kernel of the emulated host"
+kernel_about="kernel of the emulated host, Linux %s"
+kernel_takes="6 min"
 kernel_needs=(tree linux)
 
-# kernel_fragments: prints the files of the flavour's configuration.
+# kernel_fragments: prints the files of the configuration.
 kernel_fragments() {
 	local name
 	printf '%s\n' "$MACHINE_DIR/kernel/config"
-	for name in ${FLAVOUR//+/ }; do
+	for name in ${CONFIGURATION//+/ }; do
 		case $name in
 		own) printf '%s\n' "$KERNEL_CONFIG" ;;
 		*) printf '%s\n' "$MACHINE_DIR/kernel/$name.config" ;;
@@ -37,8 +38,8 @@ kernel_make() {
 		names+=("${#names[@]}-${fragment##*/}")
 		cp -- "$fragment" "$OUT/fragments/${names[-1]}"
 	done
-	in_tree "$(result linux):/linux:ro" "$OUT:/kernel" "$MACHINE_DIR/kernel:/config:ro" -- \
-		env LIBCLANG_SERIES="$LIBCLANG_SERIES" /config/build "${names[@]}"
+	in_tree "$(result_at linux):/linux:ro" "$OUT:/kernel" "$MACHINE_DIR/kernel:/config:ro" -- \
+		env CLANG="clang-$(libclang_series)" /config/build "${names[@]}"
 	# The modules' users see who built them only if they look for it.
 	remove "$OUT/.tmp_versions"
 }
@@ -46,7 +47,7 @@ kernel_make() {
 # in_kernel [FROM:TO[:ro]]... -- COMMAND...: in the tools tree, with the kernel
 # of the flavour.
 in_kernel() {
-	in_tree "$(result linux):/linux:ro" "$(result "kernel${FLAVOUR:+@$FLAVOUR}"):/kernel:ro" "$@"
+	in_tree "$(result_at linux):/linux:ro" "$(result_at kernel):/kernel:ro" "$@"
 }
 
 # kernel_module_make [FROM:TO[:ro]]... -- ARGUMENT...: make in the kernel's build
@@ -58,8 +59,8 @@ kernel_module_make() {
 		shift
 	done
 	shift
-	! grep -qx 'CONFIG_CC_IS_CLANG=y' "$(result "kernel${FLAVOUR:+@$FLAVOUR}")/.config" ||
-		compiler=(CC="clang-$LIBCLANG_SERIES")
+	! grep -qx 'CONFIG_CC_IS_CLANG=y' "$(result_at kernel)/.config" ||
+		compiler=(CC="clang-$(libclang_series)")
 	in_kernel "${mounts[@]}" -- make -C /linux O=/kernel M=/module MO=/build ARCH=s390 \
 		CROSS_COMPILE=s390x-linux-gnu- "${compiler[@]}" "$@"
 }

@@ -1,7 +1,8 @@
 # The kernel tree's own KVM selftests, as programs for s390x.
 # shellcheck shell=bash disable=SC2034
 
-kvmtests_about="KVM selftests of the kernel"
+kvmtests_about="KVM selftests of Linux %s"
+kvmtests_takes="20 s"
 kvmtests_needs=(tree linux)
 
 kvmtests_inputs() {
@@ -12,7 +13,7 @@ kvmtests_inputs() {
 # program that it leaves behind is a test. It tries the linker's options in
 # the source, unless told of another place.
 kvmtests_make() {
-	in_tree "$(result linux):/linux:ro" "$OUT:/out" -- bash -euc '
+	in_tree "$(result_at linux):/linux:ro" "$OUT:/out" -- bash -euc '
 		make -s -C /linux O=/tmp/headers ARCH=s390 CROSS_COMPILE=s390x-linux-gnu- \
 			headers_install INSTALL_HDR_PATH=/tmp/headers/usr
 		make -C /linux/tools/testing/selftests/kvm ARCH=s390 CROSS_COMPILE=s390x-linux-gnu- \

@@ -1,7 +1,8 @@
 # The driver, built for the emulated host's kernel.
 # shellcheck shell=bash disable=SC2034
 
-module_about="module vfio_ap.ko"
+module_about="module vfio_ap.ko for Linux %s"
+module_takes="20 s"
 module_needs=(tree linux kernel)
 
 module_inputs() {

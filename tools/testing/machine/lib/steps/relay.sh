@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 relay_about="relay"
+relay_takes="1 s"
 relay_needs=(tree)
 
 relay_inputs() {

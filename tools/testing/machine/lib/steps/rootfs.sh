@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 rootfs_about="root file system of the emulated host"
+rootfs_takes="10 s"
 rootfs_needs=(tree userspace)
 
 rootfs_inputs() {

@@ -1,7 +1,8 @@
 # The driver's selftests, as static programs for s390x.
 # shellcheck shell=bash disable=SC2034
 
-selftests_about="selftests"
+selftests_about="selftests for Linux %s"
+selftests_takes="10 s"
 selftests_needs=(tree linux kernel)
 
 selftests_inputs() {

@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 sietest_about="tests of the SIE instruction"
+sietest_takes="5 s"
 sietest_needs=(tree linux kernel)
 
 sietest_inputs() {

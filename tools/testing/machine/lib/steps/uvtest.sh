@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 uvtest_about="drivers for the test of protected guests"
+uvtest_takes="5 s"
 uvtest_needs=(tree linux kernel module)
 
 uvtest_inputs() {
@@ -14,8 +15,8 @@ uvtest_make() {
 	for driver in c rust; do
 		mkdir "$OUT/$driver"
 	done
-	cp "$(result kernel)/drivers/s390/crypto/vfio_ap.ko" "$OUT/c/"
-	cp "$(result module)/vfio_ap.ko" "$OUT/rust/"
+	cp "$(result_at kernel)/drivers/s390/crypto/vfio_ap.ko" "$OUT/c/"
+	cp "$(result_at module)/vfio_ap.ko" "$OUT/rust/"
 	for driver in c rust; do
 		in_tree "$OUT/$driver:/out" -- s390x-linux-gnu-objcopy \
 			--redefine-sym kvm_s390_pv_cpu_is_protected=standin_pv_cpu_is_protected \
