@@ -7,14 +7,14 @@ MACHINE := tools/testing/machine
 
 help:
 	@echo 'Trying it (needs Debian 12 or 13; installs and builds what is missing):'
-	@echo '  make demo             from sysfs to a Linux guest that does RSA on an adapter'
-	@echo '  make check            all tests'
+	@echo '  make demo             from sysfs to a Linux guest that does RSA: @TIME-DEMO@'
+	@echo '  make check            all tests, with both drivers: @TIME-CHECK@'
 	@echo '  make shell            a login shell in the emulated host'
-	@echo '  make setup            only what these need: about 10 minutes on 2 cores, once'
-	@echo '  make bench            the driver beside the C driver, in instructions; with'
-	@echo '                        BENCH="GROUP..." some of it, with SAVE=1 also into Documentation/'
-	@echo '  make bench-profile    which functions those instructions are of'
-	@echo '  make bench-machine    how long the emulated host takes for what'
+	@echo '  make setup            builds what these need: @TIME-SETUP@ on 2 cores, once'
+	@echo '  make bench            compares the driver with the C driver, in instructions:'
+	@echo '                        BENCH="GROUP..." some of it, SAVE=1 also into Documentation/'
+	@echo '  make bench-profile    which functions execute those instructions'
+	@echo '  make bench-machine    how fast the emulated host is'
 	@echo '  $(MACHINE)/run --help      any command in the emulated host'
 	@echo
 	@echo 'The module for a kernel of your own:'
