@@ -19,7 +19,7 @@ find_mirrors() {
 				break
 				;;
 			esac
-		done < <(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
+		done < <(apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
 			'Created-By: Packages' 2>/dev/null |
 			awk -v codename="$codename" '$2 == codename && $3 == "main" { print $1 }')
 	fi
@@ -50,8 +50,9 @@ debian_tree() {
 		--dpkgopt=force-unsafe-io "$@"
 }
 
-# debian_file WANTED SUITE package|source NAME: leaves the package's file, or the
-# source package's files, in $OUT; the newest version of the series WANTED.
+# debian_file WANTED SUITE package|source|tarball NAME: leaves the package's file, the
+# source package's files, or its tarball without Debian's patches, in $OUT; the newest
+# version of the series WANTED.
 debian_file() {
 	local kind=deb
 	[[ $3 == package ]] || kind=deb-src

@@ -11,7 +11,9 @@ linux_inputs() {
 
 linux_make() {
 	in_tree "$OUT:/linux" "$(result_at linuxsource):/source:ro" -- bash -euo pipefail -c '
-		if compgen -G "/source/*.dsc" >/dev/null; then
+		if compgen -G "/source/*.orig.tar.*" >/dev/null && ! compgen -G "/source/*.dsc" >/dev/null; then
+			tar -C /linux --strip-components=1 -xf /source/*.orig.tar.*
+		elif compgen -G "/source/*.dsc" >/dev/null; then
 			dpkg-source --no-check -x /source/*.dsc /linux/source
 			find /linux/source -mindepth 1 -maxdepth 1 -exec mv -t /linux {} +
 			rmdir /linux/source
