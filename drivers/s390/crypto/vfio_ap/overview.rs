@@ -7,9 +7,12 @@
 //! true of each queue, but not of all at the same time.
 
 use crate::{
-    kapi::debugfs::{
-        Show,
-        Text, //
+    kapi::{
+        compat::THIS_MODULE,
+        debugfs::{
+            Show,
+            Text, //
+        },
     },
     matrix::Host,
     mdev::Mediated,
@@ -110,7 +113,7 @@ impl<'a> Table<'a> {
 
 /// `vfio_ap/host`.
 impl Show for Host {
-    const MODULE: &'static ThisModule = &crate::THIS_MODULE;
+    const MODULE: &'static ThisModule = &THIS_MODULE;
 
     fn show(&self, text: &mut Text) -> fmt::Result {
         let host = self.overview();
@@ -154,7 +157,7 @@ impl Show for Host {
 
 /// `vfio_ap/<UUID>`.
 impl Show for Mediated {
-    const MODULE: &'static ThisModule = &crate::THIS_MODULE;
+    const MODULE: &'static ThisModule = &THIS_MODULE;
 
     fn show(&self, text: &mut Text) -> fmt::Result {
         let mdev = self.overview();

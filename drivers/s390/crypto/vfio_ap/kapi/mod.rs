@@ -10,6 +10,7 @@ mod bindings;
 
 pub(crate) mod airq;
 pub(crate) mod ap;
+pub(crate) mod compat;
 pub(crate) mod dbf;
 pub(crate) mod debugfs;
 pub(crate) mod device;

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What differs between the kernel versions that Kbuild names.
+//!
+//! No other file depends on the version. Where possible, neither does this one: it uses only what
+//! all of these kernels have.
+
+use super::bindings;
+use kernel::ThisModule;
+
+/// This module, as the owner of what it registers.
+///
+/// `module!` declares a static of this name up to Linux 7.2, and a constant of `ModuleMetadata`
+/// from 7.3 on. All of these name the same C variable.
+pub(crate) static THIS_MODULE: ThisModule =
+    // SAFETY: This is the pointer that `THIS_MODULE` is in C.
+    unsafe { ThisModule::from_ptr(&raw mut bindings::__this_module) };
