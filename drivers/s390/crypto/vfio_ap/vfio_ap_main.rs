@@ -58,7 +58,7 @@ module! {
     type: VfioAp,
     name: "vfio_ap",
     authors: ["The vfio-ap in Rust authors"],
-    description: "VFIO AP device driver",
+    description: "VFIO AP device driver in Rust",
     license: "GPL v2",
 }
 

@@ -7,6 +7,7 @@
 #include <linux/eventfd.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/ratelimit.h>
 #include <linux/vfio.h>
 #include <asm/ap.h>
@@ -14,6 +15,10 @@
 #include <asm/facility.h>
 #include <ap_bus.h>
 #include <shims.h>
+#include <version.h>
+
+/* The other fields are in module!, which has no key for this one. */
+MODULE_VERSION(VFIO_AP_VERSION);
 
 bool vfio_ap_shim_instructions_available(void)
 {
