@@ -19,7 +19,7 @@ help:
 	@echo
 	@echo 'The module for a kernel of your own:'
 	@echo '  make modules KDIR=DIR [ARCH=s390 CROSS_COMPILE=s390x-linux-gnu-]'
-	@echo '                        DIR is a configured and built kernel tree with CONFIG_RUST=y;'
+	@echo '                        DIR is a configured and built tree of Linux 7.2 or 7.3 with CONFIG_RUST=y;'
 	@echo '                        makes drivers/s390/crypto/vfio_ap/vfio_ap.ko'
 	@echo '  make modules_install KDIR=DIR [INSTALL_MOD_PATH=DIR]'
 	@echo
