@@ -24,6 +24,23 @@ die() {
 	exit "$STATUS_MACHINE"
 }
 
+# usage_error MESSAGE...: what is wrong with the arguments, and where it says what is
+# right: the program's function usage.
+usage_error() {
+	say "$*; see '$PROGRAM --help'"
+	exit "$STATUS_MACHINE"
+}
+
+# options_of_usage: prints the options that usage shows.
+options_of_usage() {
+	usage | sed -nE 's/^  (--[a-z-]+).*/\1/p' | awk '!seen[$0]++' | paste -s -d ' '
+}
+
+# unknown_option OPTION: it is none of them.
+unknown_option() {
+	usage_error "unknown option '$1': the options are $(options_of_usage)"
+}
+
 # cache_path: prints where results are kept.
 cache_path() {
 	printf '%s' "${VFIO_AP_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/vfio-ap}"
