@@ -237,11 +237,12 @@ fresh_key() {
 	step_key "$1"
 }
 
-# make_step NAME TITLE: makes one step's result.
+# make_step NAME TITLE [together]: makes one step's result. If others are made at the
+# same time, what it says is whole lines.
 make_step() {
 	fresh_key "$1"
 	local key=${STEP_KEY[$1]}
-	local name=$1 title=$2 start=$EPOCHREALTIME log=$CACHE_DIR/logs/$1.log pid status=0
+	local name=$1 title=$2 together=${3:-} start=$EPOCHREALTIME log=$CACHE_DIR/logs/$1.log status=0
 	local -n about=${name%%@*}_about takes=${name%%@*}_takes
 	local elapsed again= what LINUX CONFIGURATION
 	OUT=$CACHE_DIR/tmp/$name
@@ -251,8 +252,11 @@ make_step() {
 	mkdir -p "$OUT" || die "cannot write to $CACHE_DIR: make room there"
 	split_flavour "$name"
 	what=${about//%s/$LINUX}${CONFIGURATION:+ ($CONFIGURATION)}
-	title+=" $what, about $takes ..."
-	if [[ -t 2 ]]; then
+	title+=" $what"
+	if [[ -n $together ]]; then
+		printf '%s, about %s: begun\n' "$title" "$takes" >&2
+		again=$title:
+	elif title+=", about $takes ..." && [[ -t 2 ]]; then
 		ticker "$title" &
 		TICKER=$!
 		again=$'\r'$title
@@ -265,10 +269,7 @@ make_step() {
 		trap - EXIT INT TERM HUP
 		call_step "$name" make
 	) >"$log" 2>&1 </dev/null &
-	pid=$!
-	STEP_PID=$pid
-	wait "$pid" || status=$?
-	STEP_PID=
+	wait $! || status=$?
 	stop_ticker
 	elapsed=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 100000))
 	elapsed=$((elapsed / 10)).$((elapsed % 10))
@@ -281,7 +282,7 @@ make_step() {
 	fresh_key "$name"
 	if [[ $key != "${STEP_KEY[$name]}" ]]; then
 		say "what that is made from has changed meanwhile: once more"
-		make_step "$name" "$2"
+		make_step "$name" "$2" "$together"
 		return
 	fi
 	: >"$OUT/.used"
@@ -307,11 +308,7 @@ kill_descendants() {
 
 interrupted() {
 	trap - INT TERM HUP
-	stop_ticker
-	[[ -z ${STEP_PID:-} ]] || {
-		kill_descendants KILL "$STEP_PID"
-		kill -KILL "$STEP_PID" 2>/dev/null || true
-	}
+	kill_descendants KILL $$
 	printf '\n' >&2
 	say "interrupted; what is done stays done, start again to go on"
 	exit $((128 + $1))
@@ -330,6 +327,75 @@ missing_steps() {
 		missing_steps "${NEEDS[@]}"
 		missing+=("$name")
 	done
+}
+
+# make_together NAME...: makes these steps, two at a time: a kernel's build waits long
+# for a single compiler, and the other processor has nothing to do.
+make_together() {
+	local waiting=("$@") name need pid status NEEDS
+	local -A names=() unmade=()
+	for name in "$@"; do
+		unmade[$name]=1
+	done
+	while ((${#waiting[@]} || ${#names[@]})); do
+		for name in "${waiting[@]}"; do
+			((${#names[@]} < 2)) || break
+			step_needs "$name"
+			for need in "${NEEDS[@]}"; do
+				[[ -z ${unmade[$need]:-} ]] || continue 2
+			done
+			(
+				trap - EXIT INT TERM HUP
+				make_step "$name" "[$((number + 1))/${#missing[@]}]" together
+			) &
+			names[$!]=$name number=$((number + 1))
+			without "$name"
+		done
+		status=0
+		wait -n -p pid "${!names[@]}" || status=$?
+		if ((status)); then
+			kill_descendants KILL $$
+			exit "$status"
+		fi
+		name=${names[$pid]}
+		unset "names[$pid]" "unmade[$name]"
+		# It may have changed meanwhile.
+		fresh_key "$name"
+	done
+}
+
+# without NAME: takes the step out of those that are waiting.
+without() {
+	local name others=()
+	for name in "${waiting[@]}"; do
+		[[ $name == "$1" ]] || others+=("$name")
+	done
+	waiting=("${others[@]}")
+}
+
+# make_missing: makes the missing steps: first those that fetch something, one by one.
+make_missing() {
+	local name number=0 others=()
+	fetching_first
+	for name in "${missing[@]}"; do
+		if [[ " ${FETCHING_STEPS[*]} " == *" ${name%%@*} "* ]]; then
+			make_step "$name" "[$((++number))/${#missing[@]}]"
+		else
+			others+=("$name")
+		fi
+	done
+	if ((${#others[@]} > 1 && $(nproc) > 1 && $(memory) >= 3000)); then
+		make_together "${others[@]}"
+		return
+	fi
+	for name in "${others[@]}"; do
+		make_step "$name" "[$((++number))/${#missing[@]}]"
+	done
+}
+
+# memory: what this machine has, in MiB.
+memory() {
+	awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo
 }
 
 # fetching_first: puts those of the missing steps first that fetch something. They
@@ -380,7 +446,7 @@ prune() {
 # need. Afterwards the results are there, and are held for this process.
 setup() {
 	local -A seen=()
-	local missing=() lock number=0 name start=$SECONDS
+	local missing=() lock start=$SECONDS
 	find_cache
 	missing_steps "$@"
 	if ((!${#missing[@]})) && use "$@"; then
@@ -401,13 +467,10 @@ setup() {
 		check_host
 		remove "$CACHE_DIR/tmp"
 		mkdir -p "$CACHE_DIR/tmp"
-		fetching_first
 		if [[ " ${missing[*]} " == *' tree '* ]] && (($(room_left) < SETUP_ROOM)); then
 			die "$(room_left) MB are free at $CACHE_DIR, but the set-up takes $SETUP_ROOM: make room, or set VFIO_AP_CACHE"
 		fi
-		for name in "${missing[@]}"; do
-			make_step "$name" "[$((++number))/${#missing[@]}]"
-		done
+		make_missing
 		prune
 		trap - INT TERM HUP
 		((${#missing[@]} < 2)) || say "set-up done in $((SECONDS - start)) s"
