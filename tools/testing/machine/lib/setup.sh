@@ -244,7 +244,7 @@ make_step() {
 	local key=${STEP_KEY[$1]}
 	local name=$1 title=$2 together=${3:-} start=$EPOCHREALTIME log=$CACHE_DIR/logs/$1.log status=0
 	local -n about=${name%%@*}_about takes=${name%%@*}_takes
-	local elapsed again= what LINUX CONFIGURATION
+	local elapsed again='' what LINUX CONFIGURATION
 	OUT=$CACHE_DIR/tmp/$name
 	NOTES=$OUT.notes WHY=$OUT.why
 	remove "$OUT"

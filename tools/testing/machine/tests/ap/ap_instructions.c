@@ -8,7 +8,7 @@
  * the queues.
  *
  * What is right is what arch/s390/include/asm/ap.h and the callers of its
- * functions expect, and arch/s390/kvm/priv.c for specification exceptions.
+ * functions expect, and arch/s390/kvm/s390/priv.c for specification exceptions.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -7,7 +7,7 @@
  * instruction is what it does to the same pages in primary-space mode, where
  * they have different addresses. For access-register translation and its
  * exceptions, it is ar_translation() and trans_exc_ending() in the kernel's
- * arch/s390/kvm/gaccess.c.
+ * arch/s390/kvm/s390/gaccess.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

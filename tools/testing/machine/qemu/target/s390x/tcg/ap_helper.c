@@ -3,7 +3,7 @@
  * Adjunct processor (AP) instructions: PQAP, NQAP, DQAP
  *
  * The registers are described by those who use them: Linux, arch/s390/include/
- * asm/ap.h and arch/s390/kvm/priv.c (specification exceptions). The queues
+ * asm/ap.h and arch/s390/kvm/s390/priv.c (specification exceptions). The queues
  * themselves are in hw/s390x/ap-queue.c.
  *
  * In a guest (SIE) the instructions act on the queues that the guest's AP
@@ -87,7 +87,7 @@ static bool ap_guest_extended(CPUS390XState *env)
  * apqci, apft and apqi are bits of that list and nothing else (Linux,
  * Documentation/arch/s390/vfio-ap.rst; kvm_s390_vcpu_setup()), and for the
  * function that KVM has to interpret, it is the guest's list that decides on
- * specification exceptions (handle_pqap() in arch/s390/kvm/priv.c).
+ * specification exceptions (handle_pqap() in arch/s390/kvm/s390/priv.c).
  */
 static bool ap_has_facility(CPUS390XState *env, S390Feat feat)
 {

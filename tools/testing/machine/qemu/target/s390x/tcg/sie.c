@@ -693,7 +693,7 @@ static bool sie_deliver_gisa(CPUS390XState *env)
 
 /*
  * What is wrong with a state description that shall not be run: the reason that
- * the host gets, or 0. The reasons are those that Linux' arch/s390/kvm/vsie.c
+ * the host gets, or 0. The reasons are those that Linux' arch/s390/kvm/s390/vsie.c
  * gives to guests of its own.
  */
 static uint16_t sie_validity(CPUS390XState *env, const uint8_t *block)

@@ -3,7 +3,7 @@
  *
  * They outlive the host's page that is behind a guest's one, so that they are
  * in the host's page table: each entry of a 4 KiB table has a page status table
- * entry (PGSTE), 2 KiB further on. union pgste in Linux' arch/s390/kvm/dat.h
+ * entry (PGSTE), 2 KiB further on. union pgste in Linux' arch/s390/kvm/gmap/dat.h
  * names its fields, and dat.c there shows what the host expects them to be.
  *
  * - A PGSTE's bit PCL is a lock, which the host takes as well. Whoever finds it
