@@ -189,7 +189,7 @@ static void ap_adapter_set_delay(Object *obj, Visitor *v, const char *name,
     *(uint32_t *)((void *)&adapter->delays + offset) = value;
     for (i = 0; i < AP_MAX_DOMAINS; i++) {
         if (adapter->queue[i]) {
-            *(uint32_t *)((void *)&adapter->queue[i]->delays + offset) = value;
+            ap_queue_change_delay(adapter->queue[i], offset, value);
         }
     }
 }

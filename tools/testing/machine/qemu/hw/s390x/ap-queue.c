@@ -29,7 +29,7 @@ static const char *const ap_function_property[AP_FUNCTION__MAX] = {
 
 static int64_t ap_queue_expiry(uint32_t delay_ms)
 {
-    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + delay_ms * SCALE_MS;
+    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + (int64_t)delay_ms * SCALE_MS;
 }
 
 /* Messages */
@@ -409,6 +409,27 @@ static void ap_queue_get_delay(Object *obj, Visitor *v, const char *name,
                       errp);
 }
 
+/* An operation that is under way ends when the new time has passed from now on. */
+void ap_queue_change_delay(APQueue *queue, size_t offset, uint32_t value)
+{
+    const struct {
+        size_t offset;
+        QEMUTimer *timer;
+    } timers[] = {
+        { offsetof(APDelays, reset), &queue->reset_timer },
+        { offsetof(APDelays, reply), &queue->reply_timer },
+        { offsetof(APDelays, irq), &queue->irq_timer },
+    };
+    unsigned int i;
+
+    *(uint32_t *)((void *)&queue->delays + offset) = value;
+    for (i = 0; i < ARRAY_SIZE(timers); i++) {
+        if (timers[i].offset == offset && timer_pending(timers[i].timer)) {
+            timer_mod_ns(timers[i].timer, ap_queue_expiry(value));
+        }
+    }
+}
+
 static void ap_queue_set_delay(Object *obj, Visitor *v, const char *name,
                                void *opaque, Error **errp)
 {
@@ -418,7 +439,7 @@ static void ap_queue_set_delay(Object *obj, Visitor *v, const char *name,
         !ap_delay_valid(name, value, errp)) {
         return;
     }
-    *(uint32_t *)((void *)&AP_QUEUE(obj)->delays + (uintptr_t)opaque) = value;
+    ap_queue_change_delay(AP_QUEUE(obj), (uintptr_t)opaque, value);
 }
 
 static void ap_queue_get_forced(Object *obj, Visitor *v, const char *name,

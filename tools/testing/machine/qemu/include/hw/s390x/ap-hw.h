@@ -214,6 +214,8 @@ bool ap_delay_valid(const char *name, uint32_t value, Error **errp);
 
 /* ap-queue.c: one queue. Functions of the instructions return the status. */
 APQueue *ap_queue_new(APAdapter *adapter, uint8_t apqi);
+/* A delay of APDelays, at this offset, in milliseconds. */
+void ap_queue_change_delay(APQueue *queue, size_t offset, uint32_t value);
 /* Back to what it was at power-on: no messages, no interrupts, no reset. */
 void ap_queue_clear(APQueue *queue);
 
