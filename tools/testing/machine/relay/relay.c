@@ -36,7 +36,7 @@
 
 #define QUIT_KEY	0x1d	/* Ctrl-] */
 
-static int boot_seconds = 120, watchdog_seconds = 60, timeout_seconds;
+static int boot_seconds = 300, watchdog_seconds = 60, timeout_seconds;
 static bool terminal, no_input;
 static const char *name = "run", *emulator_log, *failure_file;
 

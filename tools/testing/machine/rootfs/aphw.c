@@ -32,8 +32,9 @@
 #define PORT_NAME "org.vfio-ap.qmp"
 #define PORT_CLASS "/sys/class/virtio-ports"
 #define BRIDGE "/machine/ap-bridge"
-#define ANSWER_MS 30000
-#define OPEN_MS 10000
+/* Only a hang takes that long. */
+#define ANSWER_MS 300000
+#define OPEN_MS 300000
 
 enum { EXIT_HARDWARE = 1, EXIT_USAGE = 2, EXIT_PORT = 3 };
 
@@ -61,7 +62,8 @@ static const char help[] =
 "\n"
 "N is 0 to 255, decimal or hex with 0x. APQN is written as in sysfs, 05.0007.\n"
 "The times are milliseconds: of a reset, from a request to its reply, and from\n"
-"AQIC to interrupts being on or off.\n"
+"AQIC to interrupts being on or off. A new time also applies, from now on, to an\n"
+"operation that is under way.\n"
 "FUNCTION is tapq, rapq, zapq, aqic, qact, nqap or dqap. It answers response\n"
 "code CODE, one or two hex digits, and does nothing else: the next COUNT times,\n"
 "or until 'none'.\n"

@@ -162,8 +162,8 @@ static void start_loopback(void)
 
 static void open_port(void)
 {
-	/* The port's name arrives after its device: wait for it a little. */
-	for (int i = 0; i < 500; i++) {
+	/* The port's name arrives some time after its device. */
+	for (int i = 0; i < 30000; i++) {
 		name_ports();
 		port = open("/dev/virtio-ports/" FRAME_PORT, O_RDWR | O_CLOEXEC);
 		if (port >= 0)
