@@ -519,7 +519,7 @@ static bool is_in_use(void *data)
 static const char *queue_of_guest(self_t *self)
 {
 	/* Without memory for waiting, the queue is passed to the guest later. */
-	if (!wait_until(is_in_use, &self->apqn, 5000))
+	if (!wait_until(is_in_use, &self->apqn, hang_ms))
 		return "the guest does not get the queue";
 	queue_settle(self->apqn);
 	if (ap_reset(&self->guest.vmm, self->apqn, &self->result))
@@ -693,7 +693,7 @@ static bool is_unpinned(void *data)
 
 static const char *unpinned_soon(self_t *self)
 {
-	return wait_until(is_unpinned, NULL, 5000) ? NULL : "a page is pinned";
+	return wait_until(is_unpinned, NULL, hang_ms) ? NULL : "a page is pinned";
 }
 
 static const char *interrupt_arrives(self_t *self)
@@ -871,7 +871,7 @@ static const char *loaded(self_t *self)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(faults, load, 180)
+TEST_F(faults, load)
 {
 	const char *file = getenv("VFIO_AP_MODULE");
 

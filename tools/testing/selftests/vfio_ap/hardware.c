@@ -286,7 +286,7 @@ TEST_F(unbound, and_bound)
 	if (variant->adapter)
 		ASSERT_EQ(0, bus_rescan());
 	ASSERT_EQ(0, queue_bind(guest->apqn, "vfio_ap"));
-	EXPECT_TRUE(wait_until(has_new_queue, guest, 5000));
+	EXPECT_TRUE(wait_until(has_new_queue, guest, hang_ms));
 	queue_settle(guest->apqn);
 	ASSERT_OK(ap_reset(&guest->vmm, guest->apqn, &result),
 		  guest->vmm.error);
@@ -364,7 +364,7 @@ static bool mask_is(void *data)
 #define EXPECT_MASK(which, number, value)				\
 	EXPECT_TRUE(wait_until(mask_is, &(struct expected_mask){	\
 		.guest = &self->guest, .bit = number, .mask = which,	\
-		.on = value }, 5000))					\
+		.on = value }, hang_ms))					\
 		TH_LOG("%s %u", #which, number)
 
 /* A usage domain that is assigned before the host has it. */

@@ -80,7 +80,7 @@ TEST_F(kvm, io_interruptions)
 	ASSERT_EQ(0, ioctl(vmm->vm, KVM_S390_INTERRUPT, &irq));
 	/* Not on this ISC. */
 	EXPECT_EQ(-ETIMEDOUT, vmm_wait_io(vmm, 0, 0x80 >> 4, &io, 100));
-	ASSERT_OK(vmm_wait_io(vmm, 0, 0x80 >> 3, &io, 5000), vmm->error);
+	ASSERT_OK(vmm_wait_io(vmm, 0, 0x80 >> 3, &io, hang_ms), vmm->error);
 	EXPECT_EQ(0x98000000, io.word);
 	EXPECT_EQ(-ETIMEDOUT, vmm_wait_io(vmm, 0, 0xff, &io, 100));
 }

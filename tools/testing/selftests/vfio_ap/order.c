@@ -62,10 +62,10 @@ static void check_released(struct __test_metadata *_metadata,
 {
 	char text[64] = "";
 
-	EXPECT_TRUE(wait_until(module_has_references, &references, 5000))
+	EXPECT_TRUE(wait_until(module_has_references, &references, hang_ms))
 		TH_LOG("%d references, not %d", module_references(),
 		       references);
-	EXPECT_TRUE(wait_until(vm_gone, guest, 5000));
+	EXPECT_TRUE(wait_until(vm_gone, guest, hang_ms));
 	EXPECT_EQ(0, queue_interrupts(guest->apqn));
 	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
 	EXPECT_STRNE("in use", text);
@@ -99,7 +99,7 @@ static void close_part(struct guest *guest, enum part part)
  * closed with its VM: neither file does anything but to hold the guest. With the
  * VCPU by itself there would be 720, which takes more than a minute.
  */
-TEST_F_TIMEOUT(order, every_order_of_closing, 120)
+TEST_F(order, every_order_of_closing)
 {
 	unsigned int orders = variant->cdev ? 24 : 120, i;
 	struct guest *guest = &self->guest;
@@ -198,7 +198,7 @@ TEST_F(order, killed)
 		mailbox = vmm_mailbox(&guest->vmm, 0);
 		mailbox->gr[0] = AP_FC_TAPQ | guest->apqn;
 		mailbox->op = GUEST_OP_LOOP;
-		if (vmm_start(&guest->vmm, 0, 60000))
+		if (vmm_start(&guest->vmm, 0, hang_ms))
 			_exit(1);
 		while (!__atomic_load_n(&mailbox->loops, __ATOMIC_RELAXED))
 			sleep_ms(1);
@@ -235,7 +235,7 @@ TEST_F(order, mdev_removed_while_open)
 	pid = guest_begin_removal(guest);
 	ASSERT_LE(0, pid);
 	/* The guest is asked to let go: its queues vanish, the removal waits. */
-	EXPECT_TRUE(wait_until(guest_lost_queue, guest, 10000));
+	EXPECT_TRUE(wait_until(guest_lost_queue, guest, hang_ms));
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	guest_down(guest);
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
@@ -275,13 +275,13 @@ TEST_F(order, vmm_is_asked_for_the_device)
 	EXPECT_EQ(0, poll(&event, 1, 0));
 	pid = guest_begin_removal(guest);
 	ASSERT_LE(0, pid);
-	EXPECT_EQ(1, poll(&event, 1, 10000));
+	EXPECT_EQ(1, poll(&event, 1, hang_ms));
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	guest_down(guest);
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	close(event.fd);
-	EXPECT_TRUE(wait_until(module_has_references, &self->references, 5000));
+	EXPECT_TRUE(wait_until(module_has_references, &self->references, hang_ms));
 }
 
 /* The queue is taken from vfio_ap while the guest uses it, and comes back. */

@@ -400,7 +400,7 @@ TEST_F(open, wrong_container)
 	struct vmm_vfio vfio;
 
 	ASSERT_OK(vmm_create(vmm, NULL), vmm->error);
-	ASSERT_OK(vmm_run(vmm, 0, 10000), vmm->error);
+	ASSERT_OK(vmm_run(vmm, 0, hang_ms), vmm->error);
 	ASSERT_OK(open_vfio(&vfio, self->uuid, variant->cdev), vfio.error);
 	ASSERT_OK(vmm_vfio_attach_kvm(&vfio, vmm), vfio.error);
 	if (variant->cdev) {

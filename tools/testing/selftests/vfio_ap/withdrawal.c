@@ -54,7 +54,7 @@ TEST_F(withdrawal, no_aqic)
 
 	pid = guest_begin_removal(guest);
 	ASSERT_LE(0, pid);
-	ASSERT_TRUE(wait_until(guest_lost_queue, guest, 10000));
+	ASSERT_TRUE(wait_until(guest_lost_queue, guest, hang_ms));
 	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, AQIC_IR, GUEST_NIB,
 			  &result), guest->vmm.error);
 	EXPECT_EQ(AP_RC_NOT_AVAILABLE, result.rc);
@@ -141,11 +141,11 @@ TEST_F(withdrawal, seen_gone_is_gone)
 			       sizeof(before)));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, watch, &watcher));
 	for (i = 0; i < 50; i++) {
-		ASSERT_TRUE(wait_until(is_set, &watcher.there, 5000))
+		ASSERT_TRUE(wait_until(is_set, &watcher.there, hang_ms))
 			TH_LOG("%s", guest->vmm.error);
 		watcher.there = false;
 		ASSERT_EQ(0, mdev_write(guest->uuid, "ap_config", none));
-		ASSERT_TRUE(wait_until(is_set, &watcher.gone, 5000))
+		ASSERT_TRUE(wait_until(is_set, &watcher.gone, hang_ms))
 			TH_LOG("%s", guest->vmm.error);
 		watcher.gone = false;
 		ASSERT_EQ(0, mdev_write(guest->uuid, "ap_config", before));
@@ -173,7 +173,7 @@ TEST_F(withdrawal, outlives_a_scan)
 	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_adapter", a));
 	pid = guest_begin_removal(guest);
 	ASSERT_LE(0, pid);
-	ASSERT_TRUE(wait_until(guest_lost_queue, guest, 10000));
+	ASSERT_TRUE(wait_until(guest_lost_queue, guest, hang_ms));
 	self->added = a;
 	ASSERT_EQ(0, hw_change("adapter add %u", a));
 	/* The second begins when the first has ended. */

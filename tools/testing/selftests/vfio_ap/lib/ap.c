@@ -135,10 +135,10 @@ int ap_dqap(struct vmm *vmm, uint16_t apqn, uint64_t *psmid, size_t *length,
 int ap_await(struct vmm *vmm, uint16_t apqn, uint8_t rc, uint8_t mask,
 	     uint8_t value, struct ap_result *result)
 {
-	unsigned int ms;
+	uint64_t end = now_ms() + hang_ms;
 	int ret;
 
-	for (ms = 0; ms < 5000; ms++) {
+	do {
 		ret = ap_tapq(vmm, apqn, result);
 		if (ret)
 			return ret;
@@ -149,20 +149,20 @@ int ap_await(struct vmm *vmm, uint16_t apqn, uint8_t rc, uint8_t mask,
 		     result->rc != AP_RC_BUSY))
 			return 0;
 		sleep_ms(1);
-	}
+	} while (now_ms() < end);
 	snprintf(vmm->error, sizeof(vmm->error),
-		 "queue %02x.%04x: status %#x for 5 s", APID(apqn), APQI(apqn),
-		 (uint32_t)result->gr1);
+		 "queue %02x.%04x: status %#x for %u s", APID(apqn), APQI(apqn),
+		 (uint32_t)result->gr1, hang_ms / 1000);
 	return -ETIMEDOUT;
 }
 
 int ap_reset(struct vmm *vmm, uint16_t apqn, struct ap_result *result)
 {
-	unsigned int ms;
+	uint64_t end = now_ms() + hang_ms;
 	int ret;
 
 	ret = ap_zapq(vmm, apqn, result);
-	for (ms = 0; ms < 5000 && !ret && !result->pgm; ms++) {
+	while (!ret && !result->pgm && now_ms() < end) {
 		ret = ap_tapq(vmm, apqn, result);
 		if (result->rc != AP_RC_RESET && result->rc != AP_RC_BUSY)
 			break;

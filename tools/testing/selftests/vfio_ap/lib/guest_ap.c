@@ -116,7 +116,7 @@ int guest_up(struct guest *guest, const struct guest_config *config)
 		return fail(guest, ret, "%s", guest->vmm.error);
 	guest->pid = getpid();
 	guest->vm_fd = guest->vmm.vm;
-	ret = vmm_run(&guest->vmm, 0, 10000);
+	ret = vmm_run(&guest->vmm, 0, hang_ms);
 	if (ret)
 		return fail(guest, ret, "%s", guest->vmm.error);
 	if (config->no_device)
@@ -190,9 +190,8 @@ const char *guest_request(struct guest *guest, uint64_t psmid, int isc)
 	static char text[300];
 	struct ap_result result;
 	struct guest_io io;
-	uint64_t got;
+	uint64_t got, end;
 	size_t length;
-	int i;
 
 	length = ap_request(&guest->vmm, guest->mode, guest->apqn);
 	if (ap_nqap(&guest->vmm, guest->apqn, psmid, length, &result))
@@ -203,7 +202,7 @@ const char *guest_request(struct guest *guest, uint64_t psmid, int isc)
 		return text;
 	}
 	if (isc >= 0) {
-		if (vmm_wait_io(&guest->vmm, 0, 0x80 >> isc, &io, 10000))
+		if (vmm_wait_io(&guest->vmm, 0, 0x80 >> isc, &io, hang_ms))
 			return guest->vmm.error;
 		if (io.word != (0x80000000U | (uint32_t)isc << 27)) {
 			snprintf(text, sizeof(text),
@@ -212,10 +211,12 @@ const char *guest_request(struct guest *guest, uint64_t psmid, int isc)
 			return text;
 		}
 	}
-	for (i = 0; i < 1000; i++) {
+	end = now_ms() + hang_ms;
+	for (;;) {
 		if (ap_dqap(&guest->vmm, guest->apqn, &got, &length, &result))
 			return guest->vmm.error;
-		if (isc >= 0 || result.pgm || result.rc != AP_RC_NO_REPLY)
+		if (isc >= 0 || result.pgm || result.rc != AP_RC_NO_REPLY ||
+		    now_ms() > end)
 			break;
 		sleep_ms(5);
 	}

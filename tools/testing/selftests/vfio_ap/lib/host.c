@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "vmm.h"
 
 /* "vfio-ap" in hex; nobody else's mediated devices are touched. */
 #define UUID_PREFIX	"7666696f-2d61-4700-8000-"
@@ -27,14 +28,6 @@ void sleep_ms(unsigned int ms)
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
 
 	nanosleep(&ts, NULL);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000UL + ts.tv_nsec / 1000000;
 }
 
 bool wait_until(bool (*condition)(void *data), void *data,
@@ -240,7 +233,7 @@ int queue_settle(uint16_t apqn)
 	snprintf(path, sizeof(path), AP_DEVICES "/%02x.%04x/reset", APID(apqn),
 		 APQI(apqn));
 	sysfs_write(path, "1");
-	return wait_until(is_settled, &apqn, 5000) ? 0 : -ETIMEDOUT;
+	return wait_until(is_settled, &apqn, hang_ms) ? 0 : -ETIMEDOUT;
 }
 
 void queues_settle(void)

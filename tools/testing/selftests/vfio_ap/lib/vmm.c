@@ -29,6 +29,8 @@
 #define ICPT_INSTRUCTION	4
 #define SIGNAL_KICK		SIGUSR1
 
+unsigned int hang_ms = 120000;
+
 static int __printf(3, 4) fail(char *error, int err, const char *fmt, ...)
 {
 	va_list ap;
@@ -294,7 +296,7 @@ static bool is_hypercall(const struct kvm_run *run)
 	       (run->s390_sieic.ipb >> 16 & 0xfff) == GUEST_DIAG;
 }
 
-static uint64_t now_ms(void)
+uint64_t now_ms(void)
 {
 	struct timespec ts;
 
@@ -352,7 +354,7 @@ int vmm_cancel(struct vmm *vmm, unsigned int cpu)
 {
 	vmm->run[cpu]->psw_mask = PSW_MASK_64BIT;
 	vmm->run[cpu]->psw_addr = GUEST_CODE;
-	return vmm_run(vmm, cpu, 10000);
+	return vmm_run(vmm, cpu, hang_ms);
 }
 
 struct thread_argument {
@@ -425,7 +427,7 @@ static int operation(struct vmm *vmm, unsigned int cpu, uint32_t op)
 
 	mailbox->op = op;
 	mailbox->pgm = 0;
-	return vmm_run(vmm, cpu, 10000);
+	return vmm_run(vmm, cpu, hang_ms);
 }
 
 int vmm_execute(struct vmm *vmm, unsigned int cpu, uint64_t insn)
@@ -482,7 +484,7 @@ int vmm_program_interruption(struct vmm *vmm, unsigned int cpu, uint16_t code)
 
 	if (ioctl(vmm->vcpu[cpu], KVM_S390_IRQ, &irq))
 		return fail(vmm->error, errno, "KVM_S390_IRQ program %#x", code);
-	return vmm_run(vmm, cpu, 10000);
+	return vmm_run(vmm, cpu, hang_ms);
 }
 
 void vmm_prepare_wait(struct vmm *vmm, unsigned int cpu, uint8_t iscs)

@@ -17,6 +17,15 @@
 
 #include "guest.h"
 
+/*
+ * Milliseconds to wait for something that is bound to happen. Only a hang takes that
+ * long, however busy the machine is.
+ */
+extern unsigned int hang_ms;
+
+/* Milliseconds of a clock that is never set. */
+uint64_t now_ms(void);
+
 #define VMM_MAX_CPUS	4
 #define VMM_ERROR_SIZE	256
 #define VMM_MEM_SIZE	0x200000UL	/* of the guest's first memory slot */
