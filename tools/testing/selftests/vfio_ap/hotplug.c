@@ -87,7 +87,7 @@ static bool has_code(void *data)
 
 #define EXPECT_SOON(code, of)						\
 	EXPECT_TRUE(wait_until(has_code, &(struct expected_code){	\
-		.guest = &self->guest, .apqn = of, .rc = code }, 5000))
+		.guest = &self->guest, .apqn = of, .rc = code }, hang_ms))
 
 TEST_F(hotplug, adapters_and_domains)
 {
@@ -237,27 +237,29 @@ TEST_F(hotplug, running_guest_sees_it)
 	struct guest *guest = &self->guest;
 	struct guest_mailbox *mailbox = vmm_mailbox(&guest->vmm, 0);
 	struct ap_qci *qci = (void *)(guest->vmm.mem + GUEST_QCI);
-	unsigned int i, ms;
+	unsigned int i;
+	uint64_t end;
 	bool there;
 
 	vmm_set_slot(&guest->vmm, INSN_PQAP);
 	mailbox->gr[0] = AP_FC_QCI;
 	mailbox->gr[2] = GUEST_QCI;
 	mailbox->op = GUEST_OP_LOOP;
-	ASSERT_OK(vmm_start(&guest->vmm, 0, 30000), guest->vmm.error);
+	ASSERT_OK(vmm_start(&guest->vmm, 0, 6 * hang_ms), guest->vmm.error);
 	for (i = 0; i < 6; i++) {
 		ASSERT_EQ(0, mdev_assign(guest->uuid, i & 1 ?
 					 "assign_adapter" : "unassign_adapter",
 					 self->a));
-		for (ms = 0; ms < 5000; ms += 5) {
+		end = now_ms() + hang_ms;
+		do {
 			there = mask_test((void *)&qci->apm, self->a);
 			__sync_synchronize();
 			if (there == (i & 1))
 				break;
 			sleep_ms(5);
-		}
+		} while (now_ms() < end);
 		EXPECT_EQ(i & 1, there)
-			TH_LOG("after 5 s, change %u", i);
+			TH_LOG("change %u", i);
 	}
 	mailbox->stop = 1;
 	ASSERT_OK(vmm_join(&guest->vmm, 0), guest->vmm.error);
@@ -380,6 +382,29 @@ TEST_F(hardware, checkstopped)
 }
 
 /*
+ * Binds a queue, again and again, until that takes less time than its reset. A driver
+ * that waits for the reset is never that fast; any other may be delayed by a busy
+ * machine.
+ *
+ * Return: how many times it took, at most 100, or 101.
+ */
+static unsigned int bind_in_time(struct __test_metadata *_metadata,
+				 uint16_t apqn, unsigned int reset_ms)
+{
+	unsigned int tries;
+	uint64_t start;
+
+	for (tries = 1; tries <= 100; tries++) {
+		start = now_ms();
+		ASSERT_EQ(0, queue_bind(apqn, "vfio_ap"));
+		if (now_ms() - start < reset_ms - 1)
+			break;
+		ASSERT_EQ(0, queue_unbind(apqn));
+	}
+	return tries;
+}
+
+/*
  * Queues that nobody has are bound at once, however long their resets take; and
  * one that is assigned meanwhile does not take its adapter from the guest.
  */
@@ -387,10 +412,8 @@ TEST_F(hardware, resets_while_binding)
 {
 	static const unsigned int reset_ms = 100;
 	struct guest *guest = &self->guest;
-	struct timespec before, after;
 	struct ap_result result;
 	unsigned int i;
-	long ms;
 
 	if (host.nr_domains < 3)
 		test_skip(_metadata, "needs three domains");
@@ -402,20 +425,16 @@ TEST_F(hardware, resets_while_binding)
 	ASSERT_EQ(0, hw_change("adapter %u reset-time %u >/dev/null", self->a,
 			       reset_ms));
 
-	clock_gettime(CLOCK_MONOTONIC, &before);
 	for (i = 1; i < host.nr_domains; i++)
-		ASSERT_EQ(0, queue_bind(APQN(self->a, host.domain[i]),
-					"vfio_ap"));
-	clock_gettime(CLOCK_MONOTONIC, &after);
-	ms = (after.tv_sec - before.tv_sec) * 1000 +
-	     (after.tv_nsec - before.tv_nsec) / 1000000;
-	EXPECT_GT(reset_ms * (host.nr_domains - 1), ms);
+		EXPECT_GE(100, bind_in_time(_metadata,
+					    APQN(self->a, host.domain[i]),
+					    reset_ms));
 
 	for (i = 1; i < host.nr_domains; i++)
 		ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_domain",
 					 host.domain[i]));
 	for (i = 1; i < host.nr_domains; i++)
-		EXPECT_CODE(AP_RC_NORMAL, APQN(self->a, host.domain[i]));
+		EXPECT_SOON(AP_RC_NORMAL, APQN(self->a, host.domain[i]));
 	EXPECT_EQ(4, pinned_kib());
 	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
 		  guest->vmm.error);

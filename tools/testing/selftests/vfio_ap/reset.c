@@ -188,13 +188,16 @@ static long time_of_reset(struct guest *guest)
 
 /*
  * All queues are reset at the same time, and that takes as long as the slowest one,
- * and at most a tenth or 2 ms more. The least of some, for others use the processor.
+ * and at most a tenth or 2 ms more. It has to happen once, because a busy machine may
+ * delay any single reset. A driver that polls too seldom, or resets one queue after
+ * another, is never that fast.
  */
 TEST_F(reset, as_long_as_the_slowest_queue)
 {
 	static const unsigned int times[] = { 1, 13, 30, 150 };
 	struct guest *guest = &self->guest;
-	unsigned int a, i, n;
+	unsigned int a, i;
+	uint64_t end;
 
 	if (!host.has_aphw)
 		test_skip(_metadata, "needs aphw, the emulated host's tool");
@@ -211,15 +214,16 @@ TEST_F(reset, as_long_as_the_slowest_queue)
 			ASSERT_EQ(0, hw_change("adapter %u reset-time %u >/dev/null",
 					       host.adapter[a],
 					       times[a ? 0 : i]));
-		for (n = 0; n < 6; n++) {
+		more *= test_timeout_factor();
+		end = now_ms() + hang_ms;
+		do {
 			long us = time_of_reset(guest);
 
-			ASSERT_LE(0, us);
+			ASSERT_LE(slowest, us);
 			if (least < 0 || us < least)
 				least = us;
-		}
-		EXPECT_LE(slowest, least);
-		EXPECT_GE(slowest + more * test_timeout_factor(), least)
+		} while (least > slowest + more && now_ms() < end);
+		ASSERT_GE(slowest + more, least)
 			TH_LOG("%u queues, the slowest %u ms",
 			       host.nr_adapters * host.nr_domains, times[i]);
 	}
