@@ -12,10 +12,12 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/sizes.h>
@@ -32,6 +34,9 @@
 #define EP11		0x0305UL
 /* Reply 100 ms, reset 100 ms, interrupt control 50 ms */
 #define SLOW		0x0106UL
+/* What its replies and resets take, and a change of its interrupts: see 'inside'. */
+#define SLOW_MS		100
+#define SLOW_IRQ_MS	50
 #define NOT_THERE	0x0905UL
 
 /* What an instruction "returns" when it ends with a program interruption. */
@@ -190,13 +195,16 @@ do {									\
 	SAME(rc(g), code);						\
 } while (0)
 
+/* A minute and more of waiting: only when something hangs. */
+#define TRIES	600000
+
 static void reset(unsigned long apqn)
 {
 	struct registers g;
 	int i;
 
 	pqap(&g, ZAPQ | apqn, 0, 0);
-	for (i = 0; i < 5000; i++) {
+	for (i = 0; i < TRIES; i++) {
 		pqap(&g, TAPQ | apqn, 0, 0);
 		if (rc(&g) != 2)
 			break;
@@ -212,7 +220,7 @@ static int wait_and_dqap(struct registers *g, unsigned long apqn, void *to,
 {
 	int cc, i;
 
-	for (i = 0; i < 10000; i++) {
+	for (i = 0; i < TRIES; i++) {
 		cc = dqap(g, DQAP_FIRST | apqn, to, length);
 		if (cc != 3 || rc(g) != 0x10)
 			break;
@@ -501,18 +509,63 @@ static void test_reply_in_parts(void)
 	SAME(g.r2[1], 8192 - RANDOM_REPLY);
 }
 
-static void test_full_queue(void)
+static void reset_slow(void)
+{
+	reset(SLOW);
+}
+
+/*
+ * Calls @function, which must be through before an operation of SLOW's, which takes
+ * @ms. If it was not, because the machine is busy, its findings do not count, and both
+ * functions are called again.
+ */
+static void in_time(unsigned int ms, void (*prepare)(void), void (*function)(void))
+{
+	const unsigned int bad = nr_bad;
+	unsigned int i;
+
+	for (i = 0; i < 1000; i++) {
+		ktime_t start;
+
+		nr_bad = bad;
+		prepare();
+		start = ktime_get();
+		function();
+		if (ktime_ms_delta(ktime_get(), start) < ms)
+			return;
+	}
+	pr_info("# never done within %u ms\n", ms);
+	nr_bad++;
+}
+
+/* Until the queue's interrupts are on, or off. */
+static void wait_for_irq(unsigned long apqn, bool on)
+{
+	int i;
+
+	for (i = 0; i < TRIES && !(queue_flags(apqn) & IRQ) == on; i++)
+		usleep_range(100, 200);
+}
+
+static void fill_queue(void)
 {
 	struct registers g;
 	unsigned int i;
 
-	reset(SLOW);
 	for (i = 0; i < 8; i++)
 		SAME(nqap(&g, NQAP_LAST | SLOW, 100 + i, buffer, 16), 0);
 	SAME(flags(&g), FULL);
 	REFUSED(&g, nqap(&g, NQAP_LAST | SLOW, 1, buffer, 16), 0x10);
 	REFUSED(&g, dqap(&g, DQAP_FIRST | SLOW, reply, 16), 0x10);
 	SAME(flags(&g), FULL);
+}
+
+static void test_full_queue(void)
+{
+	struct registers g;
+	unsigned int i;
+
+	in_time(SLOW_MS, reset_slow, fill_queue);
 	for (i = 0; i < 8; i++) {
 		SAME(wait_and_dqap(&g, SLOW, reply, 16), 0);
 		SAME(g.r1[1], 100 + i);
@@ -520,11 +573,10 @@ static void test_full_queue(void)
 	SAME(flags(&g), EMPTY);
 }
 
-static void test_reset_in_progress(void)
+static void use_during_reset(void)
 {
 	struct registers g;
 
-	reset(SLOW);
 	SAME(nqap(&g, NQAP_LAST | SLOW, 1, buffer, 16), 0);
 	SAME(pqap(&g, RAPQ | SLOW, 0, 0), 0);
 	REFUSED(&g, pqap(&g, TAPQ | SLOW, 0, 0), 2);
@@ -533,10 +585,47 @@ static void test_reset_in_progress(void)
 	REFUSED(&g, pqap(&g, AQIC | SLOW, AQIC_ENABLE, virt_to_phys(page)), 2);
 	REFUSED(&g, nqap(&g, NQAP_LAST | SLOW, 1, buffer, 16), 2);
 	REFUSED(&g, dqap(&g, DQAP_FIRST | SLOW, reply, 16), 2);
-	msleep(300);
+}
+
+static void test_reset_in_progress(void)
+{
+	struct registers g;
+	int i;
+
+	in_time(SLOW_MS, reset_slow, use_during_reset);
+	for (i = 0; i < TRIES && pqap(&g, TAPQ | SLOW, 0, 0); i++)
+		usleep_range(100, 200);
 	/* The request is gone. */
 	REFUSED(&g, dqap(&g, DQAP_FIRST | SLOW, reply, 16), 0x10);
 	SAME(flags(&g), EMPTY);
+}
+
+static void enable_twice(void)
+{
+	const unsigned long nib = virt_to_phys(page);
+	struct registers g;
+
+	REFUSED(&g, pqap(&g, AQIC | SLOW, 0, 0), 7);
+	SAME(pqap(&g, AQIC | SLOW, AQIC_ENABLE | 4, nib), 0);
+	SAME(queue_flags(SLOW), EMPTY);
+	REFUSED(&g, pqap(&g, AQIC | SLOW, AQIC_ENABLE | 4, nib), 5);
+}
+
+static void enable(void)
+{
+	struct registers g;
+
+	reset(SLOW);
+	SAME(pqap(&g, AQIC | SLOW, AQIC_ENABLE | 4, virt_to_phys(page)), 0);
+	wait_for_irq(SLOW, true);
+}
+
+static void disable(void)
+{
+	struct registers g;
+
+	SAME(pqap(&g, AQIC | SLOW, 0, 0), 0);
+	SAME(queue_flags(SLOW), EMPTY | IRQ);
 }
 
 static void test_interrupt_control(void)
@@ -544,17 +633,12 @@ static void test_interrupt_control(void)
 	const unsigned long nib = virt_to_phys(page);
 	struct registers g;
 
-	reset(SLOW);
-	REFUSED(&g, pqap(&g, AQIC | SLOW, 0, 0), 7);
-	SAME(pqap(&g, AQIC | SLOW, AQIC_ENABLE | 4, nib), 0);
-	SAME(queue_flags(SLOW), EMPTY);
-	REFUSED(&g, pqap(&g, AQIC | SLOW, AQIC_ENABLE | 4, nib), 5);
-	msleep(150);
+	in_time(SLOW_IRQ_MS, reset_slow, enable_twice);
+	wait_for_irq(SLOW, true);
 	SAME(queue_flags(SLOW), EMPTY | IRQ);
 	REFUSED(&g, pqap(&g, AQIC | SLOW, AQIC_ENABLE | 4, nib), 7);
-	SAME(pqap(&g, AQIC | SLOW, 0, 0), 0);
-	SAME(queue_flags(SLOW), EMPTY | IRQ);
-	msleep(150);
+	in_time(SLOW_IRQ_MS, enable, disable);
+	wait_for_irq(SLOW, false);
 	SAME(queue_flags(SLOW), EMPTY);
 }
 
@@ -667,6 +751,8 @@ static void random_message(struct rnd_state *state, unsigned long address)
 	}
 }
 
+static atomic_t begun = ATOMIC_INIT(0);
+
 static int random_instructions(void *number)
 {
 	struct rnd_state state;
@@ -674,6 +760,7 @@ static int random_instructions(void *number)
 	struct registers g;
 	int cc;
 
+	atomic_inc(&begun);
 	prandom_seed_state(&state, (u64)seed << 32 | (unsigned long)number);
 	for (i = 0; i < rounds; i++) {
 		int (*instruction)(struct registers *g);
@@ -722,6 +809,7 @@ static void test_random_instructions(void)
 	struct task_struct *threads[4];
 	unsigned long i, apqn;
 	struct registers g;
+	int started = 0;
 
 	for (i = 0; i < ARRAY_SIZE(threads); i++) {
 		threads[i] = kthread_create(random_instructions, (void *)i,
@@ -731,9 +819,11 @@ static void test_random_instructions(void)
 			continue;
 		get_task_struct(threads[i]);
 		wake_up_process(threads[i]);
+		started++;
 	}
 	/* A thread that is stopped before it has begun never does. */
-	msleep(100);
+	for (i = 0; i < TRIES && atomic_read(&begun) < started; i++)
+		usleep_range(100, 200);
 	for (i = 0; i < ARRAY_SIZE(threads); i++) {
 		if (IS_ERR(threads[i]))
 			continue;
@@ -743,7 +833,6 @@ static void test_random_instructions(void)
 	/* No queue may know our page any more. */
 	for (apqn = 0; apqn < 0x10000; apqn++)
 		pqap(&g, RAPQ | apqn, 0, 0);
-	msleep(300);
 	reset(ACCELERATOR);
 	reset(CCA);
 	reset(EP11);
