@@ -26,7 +26,7 @@ kvm_machine() {
 	local dir=$1 name=$2 cpus=$3 memory=$4 limit=$5 status claim found=1
 	while ((found)); do
 		status=0
-		"$MACHINE_DIR/run" --driver=none --ap=none --cpus="$cpus" --mem="$memory" --share="$dir" \
+		"${RUN[@]}" --driver=none --ap=none --cpus="$cpus" --mem="$memory" --share="$dir" \
 			--log="$dir/$name.console" --no-stdin -- ./inside "$name" "$cpus" "$limit" \
 			>"$dir/$name.output" 2>&1 || status=$?
 		((status)) || break
@@ -135,9 +135,9 @@ kvm_part() {
 }
 
 kvm() {
-	kvm_part kvm 1G 300
+	kvm_part kvm 1G 1800
 }
 
 kvm-all() {
-	kvm_part kvm-all 3G 1800
+	kvm_part kvm-all 3G 7200
 }
