@@ -69,7 +69,7 @@ proptest! {
         let limits = Limits::with_apxa(na, nd);
         let fits = raw / 256 <= u16::from(na) && raw % 256 <= u16::from(nd);
 
-        prop_assert_eq!(limits.apqn(raw).map(Apqn::to_raw).ok(), Some(raw).filter(|_| fits));
+        prop_assert_eq!(limits.apqn(raw).map(Apqn::to_raw).ok(), fits.then_some(raw));
     }
 
     #[test]
