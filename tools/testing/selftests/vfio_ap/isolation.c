@@ -337,7 +337,6 @@ FIXTURE(for_ever)
 FIXTURE_VARIANT(for_ever)
 {
 	const char *slowness;
-	bool refused;	/* then the guest cannot see that a reset has been asked for */
 };
 
 FIXTURE_VARIANT_ADD(for_ever, going_on)
@@ -348,18 +347,14 @@ FIXTURE_VARIANT_ADD(for_ever, going_on)
 FIXTURE_VARIANT_ADD(for_ever, refused)
 {
 	.slowness = "response zapq 5",
-	.refused = true,
 };
 
-FIXTURE_SETUP(for_ever)
+static void four_guests(struct __test_metadata *_metadata, struct guest *guests)
 {
 	unsigned int i;
 
-	test_begin();
-	if (!host.has_aphw)
-		test_skip(_metadata, "needs aphw, the emulated host's tool");
 	for (i = 0; i < ARRAY_SIZE(waits); i++) {
-		struct guest *guest = &self->guest[i];
+		struct guest *guest = &guests[i];
 		struct ap_result result;
 
 		GUEST_UP(guest, .nth = i, .first_domain = i / 2,
@@ -368,6 +363,14 @@ FIXTURE_SETUP(for_ever)
 					GUEST_NIB, &result), guest->vmm.error);
 		ASSERT_EQ(AP_RC_NORMAL, result.rc);
 	}
+}
+
+FIXTURE_SETUP(for_ever)
+{
+	test_begin();
+	if (!host.has_aphw)
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
+	four_guests(_metadata, self->guest);
 }
 
 FIXTURE_TEARDOWN_PARENT(for_ever)
@@ -379,84 +382,63 @@ FIXTURE_TEARDOWN_PARENT(for_ever)
 	test_end();
 }
 
-struct all_waits {
-	struct waiter one[ARRAY_SIZE(waits)];
-	bool refused;
-};
-
-static bool one_is_done(void *data)
-{
-	struct all_waits *all = data;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(waits); i++)
-		if (is_done(&all->one[i]))
-			return true;
-	return false;
-}
-
 static bool all_are_done(void *data)
 {
-	struct all_waits *all = data;
+	struct waiter *waiting = data;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(waits); i++)
-		if (!is_done(&all->one[i]))
+		if (!is_done(&waiting[i]))
 			return false;
-	return true;
-}
-
-/* All of them wait for their resets, or one has stopped waiting. */
-static bool all_have_begun(void *data)
-{
-	struct all_waits *all = data;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(waits) && !one_is_done(data); i++) {
-		struct waiter *waiting = &all->one[i];
-
-		if (!(all->refused && waiting->wait == reset_device ?
-		      sleeps(waiting) : has_begun(waiting)))
-			return false;
-	}
 	return true;
 }
 
 /*
  * Nobody waits for ever, nor for somebody else's wait to end, and the resets are looked
- * after. That all wait at the same time is seen before the first of them is done or, if
- * the machine is too busy for that, from the time that they take together. No process
- * may be started meanwhile: it would hold the device that is being closed.
+ * after. All of the waits together take less time than two of them one after another:
+ * they are repeated if a busy machine delays them by that much.
  */
 TEST_F(for_ever, nobody_waits)
 {
-	struct all_waits all = { .refused = variant->refused };
-	pthread_t thread[ARRAY_SIZE(waits)];
-	bool at_once, done;
-	uint64_t start;
-	unsigned int i;
+	bool done = true, at_once = false;
+	unsigned int tries, i;
 
-	for (i = 0; i < ARRAY_SIZE(waits); i++) {
-		all.one[i].guest = &self->guest[i];
-		all.one[i].wait = waits[i];
-		ASSERT_EQ(0, slow_queue(&self->guest[i], variant->slowness));
+	for (tries = 0; done && !at_once && tries < TRIES; tries++) {
+		struct waiter waiting[ARRAY_SIZE(waits)] = {};
+		pthread_t thread[ARRAY_SIZE(waits)];
+		uint64_t start;
+
+		for (i = 0; tries && i < ARRAY_SIZE(waits); i++) {
+			guest_down(&self->guest[i]);
+			ASSERT_EQ(0, mdev_remove(self->guest[i].uuid));
+		}
+		if (tries) {
+			queues_restore();
+			queues_settle();
+			four_guests(_metadata, self->guest);
+		}
+		for (i = 0; i < ARRAY_SIZE(waits); i++) {
+			waiting[i].guest = &self->guest[i];
+			waiting[i].wait = waits[i];
+			ASSERT_EQ(0, slow_queue(&self->guest[i],
+						variant->slowness));
+		}
+		start = now_ms();
+		for (i = 0; i < ARRAY_SIZE(waits); i++)
+			ASSERT_EQ(0, pthread_create(&thread[i], NULL, waiter,
+						    &waiting[i]));
+		done = wait_until(all_are_done, waiting, hang_ms);
+		at_once = now_ms() - start < 2 * PATIENCE_MS;
+		for (i = 0; i < ARRAY_SIZE(waits); i++)
+			end_slowness(&self->guest[i]);
+		for (i = 0; i < ARRAY_SIZE(waits); i++)
+			pthread_join(thread[i], NULL);
+		/* What was held is given back. */
+		EXPECT_TRUE(wait_until(nothing_pinned, NULL, hang_ms));
 	}
-	start = now_ms();
-	for (i = 0; i < ARRAY_SIZE(waits); i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL, waiter,
-					    &all.one[i]));
-	at_once = wait_until(all_have_begun, &all, hang_ms) &&
-		  !one_is_done(&all);
-	done = wait_until(all_are_done, &all, hang_ms);
 	EXPECT_TRUE(done);
-	EXPECT_TRUE(at_once || now_ms() - start < 2 * PATIENCE_MS)
+	EXPECT_TRUE(at_once)
 		TH_LOG("one waited for another");
-	for (i = 0; i < ARRAY_SIZE(waits); i++)
-		end_slowness(&self->guest[i]);
-	for (i = 0; i < ARRAY_SIZE(waits); i++)
-		pthread_join(thread[i], NULL);
-	/* What was held is given back. */
-	EXPECT_TRUE(wait_until(nothing_pinned, NULL, hang_ms));
 }
 
 C_DEFECT(for_ever, going_on, nobody_waits, "waits for a reset for ever");
