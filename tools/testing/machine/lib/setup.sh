@@ -211,7 +211,7 @@ check_host() {
 # explain_failure WHAT LOG: one sentence that says what to do, and ends.
 explain_failure() {
 	local what=$1 log=$2
-	if [[ -s $WHY ]]; then
+	if [[ -s ${WHY:-} ]]; then
 		die "$what: $(<"$WHY")"
 	elif disk_is_full "$log"; then
 		die "$what failed: $(disk_full_text)"

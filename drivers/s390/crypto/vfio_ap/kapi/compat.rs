@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What differs between the kernel versions that Kbuild names.
+//! The differences between the kernel versions that Kbuild names.
 //!
 //! No other file depends on the version. Where possible, neither does this one: it uses only what
 //! all of these kernels have.
