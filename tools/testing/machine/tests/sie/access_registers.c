@@ -636,6 +636,48 @@ static void test_instructions(const struct world *world)
 	}
 }
 
+static bool letters(const u8 *text, size_t length)
+{
+	while (length--)
+		if (text[length] < 'a' || text[length] > 'z')
+			return false;
+	return true;
+}
+
+/* Random numbers are never the same again: only where they go is looked at. */
+static void test_random_numbers(const struct world *world)
+{
+	/* prno %r2,%r4, and again while it is not complete */
+	static const char text[] = "\xb9\x3c\x00\x24\xa7\x14\xff\xfe";
+	static const unsigned int lengths[NR_SPACES] = {
+		[DU_LIST] = 20, [PRIMARY_LIST] = 30,
+	};
+	struct state state = { .mode = SAC_AR };
+	unsigned int i;
+
+	fill_pages(world);
+	state.gprs[0] = 114;	/* true random numbers */
+	state.gprs[FIRST] = address(world) + 16;
+	state.gprs[FIRST + 1] = lengths[DU_LIST];
+	state.gprs[SECOND] = address(world) + 16;
+	state.gprs[SECOND + 1] = lengths[PRIMARY_LIST];
+	state.acrs[FIRST] = alets[DU_LIST];
+	state.acrs[SECOND] = alets[PRIMARY_LIST];
+	run_code(world, &state, text, sizeof(text) - 1, false);
+	SAME(state.code, 0);
+	SAME(state.cc, 0);
+	SAME(state.gprs[FIRST], address(world) + 16 + lengths[DU_LIST]);
+	SAME(state.gprs[SECOND], address(world) + 16 + lengths[PRIMARY_LIST]);
+	for (i = 0; i < NR_SPACES; i++) {
+		const u8 *pages = world->pages[i];
+		const unsigned int end = 16 + lengths[i];
+
+		SAME(letters(pages, 16), true);
+		SAME(letters(pages + 16, lengths[i]), !lengths[i]);
+		SAME(letters(pages + end, 2 * PAGE_SIZE - end), true);
+	}
+}
+
 /* All pages of the spaces get that storage key. */
 static void set_keys(const struct world *world, u8 key)
 {
@@ -1076,6 +1118,7 @@ static void test_world(const struct world *world)
 	test_translation_exceptions(world);
 	test_access_exceptions(world);
 	test_instructions(world);
+	test_random_numbers(world);
 }
 
 void test_access_registers_of_guests(void)
