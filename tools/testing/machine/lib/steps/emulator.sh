@@ -5,7 +5,7 @@
 # shellcheck shell=bash disable=SC2034
 
 emulator_about="emulator (QEMU $QEMU_SERIES with AP and SIE)"
-emulator_takes="3 min"
+emulator_takes="4 min"
 emulator_needs=(tree qemusource)
 
 emulator_inputs() {
