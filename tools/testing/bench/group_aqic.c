@@ -58,6 +58,31 @@ static void with_device(struct size size)
 	guest_stop(&guest);
 }
 
+/*
+ * A Linux guest has one notification byte for all of its queues: what the second
+ * and later ones take.
+ */
+static void page_of_another(struct size size)
+{
+	const uint64_t enable = AQIC_IR | AQIC_ISC(ISC);
+	uint16_t second = apqn_of(0, 1);
+	struct op op = { .size = size };
+	struct guest guest;
+	int round;
+
+	guest_start(&guest, 0, size);
+	op_aqic(&(struct op){ .warm_up = true }, &guest, guest.apqn, enable,
+		GUEST_NIB, AP_RC_NORMAL);
+	for_each_round(round) {
+		op.warm_up = !round;
+		op.name = "AQIC enable, page of another queue";
+		op_aqic(&op, &guest, second, enable, GUEST_NIB, AP_RC_NORMAL);
+		op.name = "AQIC disable, page of another queue";
+		op_aqic(&op, &guest, second, 0, 0, AP_RC_NORMAL);
+	}
+	guest_stop(&guest);
+}
+
 static void without_device(void)
 {
 	struct op op = { .name = "AQIC without driver", .size = { 0, 0 } };
@@ -79,4 +104,6 @@ void group_aqic(void)
 	without_device();
 	with_device((struct size){ 1, 1 });
 	with_device((struct size){ 16, 255 });
+	page_of_another((struct size){ 1, 16 });
+	page_of_another((struct size){ 16, 255 });
 }
