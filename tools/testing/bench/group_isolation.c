@@ -40,8 +40,9 @@ static bool is_in_reset(void *data)
 	       result.rc == AP_RC_RESET;
 }
 
-static void begin_reset(void)
+static void begin_reset(const struct op *op)
 {
+	rested_log(op);
 	if (pthread_create(&thread, NULL, reset_a, NULL))
 		die("no thread");
 	if (!wait_until(is_in_reset, NULL, RESET_MS / 2))
@@ -60,7 +61,7 @@ static void aqic(struct op *op, bool busy, uint64_t control, const char *name)
 {
 	op->name = name;
 	if (busy)
-		begin_reset();
+		begin_reset(op);
 	op_aqic(op, &b, b.apqn, control, control ? GUEST_NIB : 0, AP_RC_NORMAL);
 	if (busy)
 		end_reset();
@@ -73,7 +74,7 @@ static void attribute(struct op *op, bool busy, int fd, const char *text,
 
 	op->name = name;
 	if (busy)
-		begin_reset();
+		begin_reset(op);
 	if (text)
 		op_write(op, fd, text);
 	else if (op_read(op, fd, is, sizeof(is)) != 8)

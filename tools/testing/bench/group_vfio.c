@@ -30,15 +30,15 @@ static void open_device(struct op *op, struct vmm *vmm, struct vmm_vfio *vfio,
 static void reset_device(struct op *op, struct vmm_vfio *vfio,
 			 unsigned int reset_ms)
 {
-	uint64_t begin = now_ns();
 	int ret;
 
+	rested_log(op);
 	op_begin(op);
 	ret = ioctl(vfio->device, VFIO_DEVICE_RESET);
 	op_end(op);
 	if (ret)
 		die("%s: %s", op->name, strerror(errno));
-	if (now_ns() - begin < reset_ms * 1000000UL)
+	if (now_ns() - op->begin < reset_ms * 1000000UL)
 		die("%s: done before hardware was", op->name);
 }
 
@@ -46,6 +46,7 @@ static void close_device(struct op *op, struct vmm *vmm, struct vmm_vfio *vfio)
 {
 	int ret;
 
+	rested_log(op);
 	op_begin(op);
 	ret = close(vfio->device);
 	op_end(op);

@@ -68,6 +68,18 @@ void die(const char *format, ...)
 	exit(1);
 }
 
+/* The next tick of the kernel's clock is as far away as can be: 4 ms. */
+static void after_tick(void)
+{
+	struct timespec before, now;
+
+	/* This clock goes on with each tick. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &before);
+	do {
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	} while (now.tv_nsec == before.tv_nsec);
+}
+
 /*
  * The next scan of the bus is put off, for there is nothing to be found; and
  * whatever else was begun, such as freeing memory, gets time to end.
@@ -80,6 +92,13 @@ void quiet(void)
 	if (ret)
 		die("config_time: %s", strerror(-ret));
 	sleep_ms(50);
+	after_tick();
+}
+
+void rested_log(const struct op *op)
+{
+	if (!op->warm_up)
+		sleep_ms(6000);
 }
 
 void op_report(const struct op *op, uint64_t nanoseconds)

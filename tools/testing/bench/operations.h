@@ -70,6 +70,13 @@ static inline uint64_t now_ns(void)
 /* Let the machine finish what it has to do on its own, before a measurement. */
 void quiet(void);
 
+/*
+ * A driver may tell the log that it waits for a reset, at most ten times in five
+ * seconds. An operation that is to find this limit as it would find it on its own
+ * waits here before.
+ */
+void rested_log(const struct op *op);
+
 static inline void op_begin(struct op *op)
 {
 	quiet();
