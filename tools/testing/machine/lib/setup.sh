@@ -26,13 +26,14 @@
 # before anything is built.
 readonly FETCHING_STEPS=(userspace tree linuxsource qemusource crates)
 readonly ALL_STEPS=("${FETCHING_STEPS[@]}" linux kernel emulator rootfs relay module selftests
-	aptest sietest uvtest kvmtests)
+	testmodules aptest sietest uvtest kvmtests)
 # Made only for those who ask for them.
 readonly MORE_STEPS=(stock bench)
 # Steps that are different for another series of Linux, and those of them that are
 # different for another configuration as well.
-readonly SERIES_STEPS=(linuxsource linux kernel module selftests kvmtests aptest sietest uvtest bench)
-readonly CONFIGURATION_STEPS=(kernel module aptest sietest uvtest bench)
+readonly SERIES_STEPS=(linuxsource linux kernel module selftests testmodules kvmtests aptest sietest
+	uvtest bench)
+readonly CONFIGURATION_STEPS=(kernel module testmodules aptest sietest uvtest bench)
 
 # The kernel that is meant unless a step's name says otherwise.
 LINUX=${VFIO_AP_LINUX:-${LINUX_SERIES[0]}}

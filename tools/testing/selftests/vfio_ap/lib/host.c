@@ -516,21 +516,31 @@ static int run(char *const argv[])
  * VFIO_AP_MODULE names the module file under test; without it, it is the one
  * that modprobe(8) finds.
  */
-int module_load(void)
+static int load(const char *file)
 {
-	const char *file = getenv("VFIO_AP_MODULE");
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
 	int ret = 0;
-	int fd;
 
-	if (!file || !*file)
-		return run((char *[]){ "modprobe", "vfio_ap", NULL });
-	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (syscall(SYS_finit_module, fd, "", 0))
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+static int unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+int module_load(void)
+{
+	const char *file = getenv("VFIO_AP_MODULE");
+
+	if (!file || !*file)
+		return run((char *[]){ "modprobe", "vfio_ap", NULL });
+	return load(file);
 }
 
 bool module_can_reload(void)
@@ -544,7 +554,7 @@ bool module_can_reload(void)
 
 int module_unload(void)
 {
-	return syscall(SYS_delete_module, "vfio_ap", O_NONBLOCK) ? -errno : 0;
+	return unload("vfio_ap");
 }
 
 int module_references(void)
@@ -558,6 +568,41 @@ int module_references(void)
 bool module_has_references(void *references)
 {
 	return module_references() == *(int *)references;
+}
+
+/* --- the tests' own modules ----------------------------------------------- */
+
+int test_module_load(const char *name)
+{
+	const char *directory = getenv("VFIO_AP_TEST_MODULES");
+	char path[256], program[200];
+	ssize_t length;
+
+	if (!directory) {
+		/* They lie beside the programs. */
+		length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+		if (length < 0)
+			return -errno;
+		program[length] = 0;
+		*strrchr(program, '/') = 0;
+		directory = program;
+	}
+	snprintf(path, sizeof(path), "%s/%s.ko", directory, name);
+	return load(path);
+}
+
+int test_module_unload(const char *name)
+{
+	return unload(name);
+}
+
+int test_module_set(const char *name, const char *parameter, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", name,
+		 parameter);
+	return sysfs_write(path, text);
 }
 
 /* --- hardware events ----------------------------------------------------- */

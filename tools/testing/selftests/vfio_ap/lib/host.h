@@ -120,6 +120,14 @@ int module_references(void);
 /* Is it the int that @references points to? For wait_until(). */
 bool module_has_references(void *references);
 
+/*
+ * One of the tests' own modules, modules/@name.c: load it, unload it, and set one of
+ * its parameters. Loading returns -ENOENT when it was not built.
+ */
+int test_module_load(const char *name);
+int test_module_unload(const char *name);
+int test_module_set(const char *name, const char *parameter, const char *text);
+
 /* Let aphw, the emulated host's tool, change its AP hardware. */
 int hw_change(const char *format, ...) __printf(1, 2);
 /* Let the AP bus look for changes, and wait until it has. */

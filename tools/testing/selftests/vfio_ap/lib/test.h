@@ -234,6 +234,23 @@ static inline void test_guest_up(struct __test_metadata *_metadata,
 	test_guest_up(_metadata, where,					\
 		      &(struct guest_config){ __VA_ARGS__ })
 
+/*
+ * One of the tests' own kernel modules. They are for one kernel, so they need not be
+ * there, unless VFIO_AP_TEST_MODULES says where they are.
+ */
+static inline void test_module_(struct __test_metadata *_metadata,
+				const char *name)
+{
+	int ret = test_module_load(name);
+
+	if (ret == -ENOENT && !getenv("VFIO_AP_TEST_MODULES"))
+		test_skip(_metadata, "%s.ko was not built", name);
+	ASSERT_EQ(0, ret)
+		TH_LOG("%s: %s", name, strerror(-ret));
+}
+
+#define TEST_MODULE(name)	test_module_(_metadata, name)
+
 static pid_t test_main_pid __maybe_unused;
 
 static inline void test_cleanup(void)
