@@ -4,6 +4,7 @@
  * with everything taken away in every order. Nothing is left of them, and the
  * next one finds all as it was.
  */
+#include <dirent.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <linux/vfio.h>
@@ -602,4 +603,120 @@ TEST_F(unload, at_any_time)
 	ASSERT_EQ(0, module_unload());
 	ASSERT_EQ(0, module_load());
 	EXPECT_EQ(0, pinned_kib());
+}
+
+/* --- somebody holds the VFIO device ----------------------------------------- */
+
+#define HOLDER	"vfio_ap_test_hold"
+
+FIXTURE(held)
+{
+	struct guest guest;
+};
+
+GROUP_AND_IOMMUFD(held);
+
+FIXTURE_SETUP(held)
+{
+	test_begin();
+	SKIP_ON_C("VFIO looks for the device's functions where the module was");
+	if (!module_can_reload())
+		test_skip(_metadata, "no module file to load vfio_ap from again");
+	TEST_MODULE(HOLDER);
+	GUEST_UP(&self->guest, .cdev = variant->cdev);
+}
+
+FIXTURE_TEARDOWN_PARENT(held)
+{
+	test_module_unload(HOLDER);
+	if (!path_exists(MODULE))
+		module_load();
+	queues_settle();
+	test_end();
+}
+
+/* Let the holder take a reference to the VFIO device of a mediated device. */
+static int hold_vfio_device(const char *uuid)
+{
+	char path[128], device[256] = "";
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), MDEV_DEVICES "/%s/vfio-dev", uuid);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir)))
+		if (!strncmp(entry->d_name, "vfio", 4))
+			snprintf(device, sizeof(device), "%.100s/%.100s", path,
+				 entry->d_name);
+	closedir(dir);
+	return test_module_set(HOLDER, "device", device);
+}
+
+static int put_vfio_device(void)
+{
+	return test_module_set(HOLDER, "device", "\n");
+}
+
+struct process {
+	pid_t pid;
+	int status;
+};
+
+static bool has_ended(void *data)
+{
+	struct process *process = data;
+
+	return waitpid(process->pid, &process->status, WNOHANG) == process->pid;
+}
+
+/* In a process of its own, because what waits in the kernel cannot be killed. */
+static bool ends(struct __test_metadata *_metadata, int (*what)(const char *uuid),
+		 const char *uuid)
+{
+	struct process process = { .pid = fork() };
+
+	ASSERT_LE(0, process.pid);
+	if (!process.pid)
+		_exit(what(uuid) ? 1 : 0);
+	if (!wait_until(has_ended, &process, hang_ms))
+		return false;
+	EXPECT_EQ(0, process.status);
+	return true;
+}
+
+static int unload_module(const char *uuid)
+{
+	return module_unload();
+}
+
+/*
+ * Whoever has a reference to a VFIO device can keep it as long as they like. Neither
+ * the removal of the mediated device nor the unloading of the module waits for that,
+ * and when the reference is put, nothing of the module is needed: neither when it is
+ * gone, nor when it is there again, elsewhere.
+ */
+TEST_F(held, outlives_the_module)
+{
+	struct guest *guest = &self->guest;
+	bool loaded;
+
+	for (loaded = false;; loaded = true) {
+		ASSERT_EQ(0, hold_vfio_device(guest->uuid));
+		guest_down(guest);
+		ASSERT_TRUE(ends(_metadata, mdev_remove, guest->uuid));
+		ASSERT_TRUE(ends(_metadata, unload_module, NULL));
+		if (loaded)
+			ASSERT_EQ(0, module_load());
+		EXPECT_EQ(0, put_vfio_device());
+		if (loaded)
+			break;
+		ASSERT_EQ(0, module_load());
+		queues_settle();
+		GUEST_UP(guest, .cdev = variant->cdev);
+	}
+	queues_settle();
+	GUEST_UP(guest, .cdev = variant->cdev);
+	guest_down(guest);
 }

@@ -151,10 +151,18 @@ pub(crate) trait Ops: Send + Sync + 'static {
 }
 
 /// A `struct vfio_device` with what is ours behind it.
+///
+/// Anybody can hold a reference to the device for as long as they like, also when it was
+/// unregistered and the module is gone. VFIO looks at `ops` once more when the last reference is
+/// put. So they are here, where they live as long as the device does, and have no function for the
+/// release: from unregistering on, neither code nor data of the module is used. A function that
+/// tells the module of the release would have to return to VFIO afterwards, and could not know
+/// whether it still exists then.
 #[repr(C)]
 struct Inner<T> {
     raw: Opaque<own::vfio_device>,
-    // All zeroes until the device is registered, which is `None`.
+    ops: own::vfio_device_ops,
+    // All zeroes, which is `None`, unless the device is registered.
     data: Option<Arc<T>>,
 }
 
@@ -173,7 +181,6 @@ unsafe impl<T: Ops> Sync for Registration<T> {}
 
 impl<T: Ops> Registration<T> {
     const OPS: own::vfio_device_ops = own::vfio_device_ops {
-        release: Some(Self::release_callback),
         open_device: Some(Self::open_callback),
         close_device: Some(Self::close_callback),
         ioctl: Some(Self::ioctl_callback),
@@ -200,14 +207,20 @@ impl<T: Ops> Registration<T> {
         })?;
         let inner = NonNull::new(raw.cast::<Inner<T>>()).ok_or(ENOMEM)?;
 
-        // SAFETY: VFIO has allocated the whole structure, zeroed, and nobody else knows it yet.
-        unsafe { (*inner.as_ptr()).data = Some(data) };
+        // SAFETY: VFIO has allocated the whole structure, zeroed, and nobody else knows it yet. The
+        // functions in the structure are those that VFIO was given, and stay until it is freed,
+        // which VFIO does after it has looked at them for the last time.
+        unsafe {
+            (*inner.as_ptr()).ops = Self::OPS;
+            (*raw).ops = &raw const (*inner.as_ptr()).ops;
+            (*inner.as_ptr()).data = Some(data);
+        }
 
         // SAFETY: The device was allocated above.
         let result = to_result(unsafe { own::vfio_register_emulated_iommu_dev(raw) });
         if let Err(error) = result {
-            // SAFETY: The reference from the allocation ends here, and with it the device.
-            unsafe { own::vfio_ap_shim_vfio_put_device(raw) };
+            // SAFETY: The device is not registered.
+            unsafe { Self::release(inner) };
             return Err(error);
         }
 
@@ -215,20 +228,31 @@ impl<T: Ops> Registration<T> {
         Ok(Self(inner))
     }
 
+    /// Drops the data, and puts the reference from the allocation.
+    ///
     /// # Safety
     ///
-    /// `raw` has to be a device that [`Self::new`] made, with data, and has to stay as long as the
-    /// reference.
-    unsafe fn data<'a>(raw: *mut own::vfio_device) -> Option<&'a Arc<T>> {
-        // SAFETY: By the safety requirements. The data is written before the device is registered,
-        // and taken out when nobody has a reference any more.
-        unsafe { (*raw.cast::<Inner<T>>()).data.as_ref() }
+    /// The device has to be one that [`Self::new`] made, and not to be registered, or no longer.
+    /// The reference must not be used any more.
+    unsafe fn release(inner: NonNull<Inner<T>>) {
+        // SAFETY: By the safety requirements there is a reference. VFIO calls functions that look
+        // at the data only for a registered device; unregistering it has waited for the last one.
+        let data = unsafe { (*inner.as_ptr()).data.take() };
+
+        // SAFETY: By the safety requirements the reference ends here. If it is not the last one,
+        // whoever puts that uses nothing of this module: see `Inner`.
+        unsafe { own::vfio_ap_shim_vfio_put_device(inner.as_ptr().cast()) };
+        drop(data);
     }
 
-    extern "C" fn release_callback(raw: *mut own::vfio_device) {
-        // SAFETY: VFIO calls this when the last reference is gone, and frees the memory after it,
-        // which is why the data has to be taken out.
-        drop(unsafe { (*raw.cast::<Inner<T>>()).data.take() });
+    /// # Safety
+    ///
+    /// `raw` has to be a device that [`Self::new`] made, with data, and has to be registered as
+    /// long as the reference is used.
+    unsafe fn data<'a>(raw: *mut own::vfio_device) -> Option<&'a Arc<T>> {
+        // SAFETY: By the safety requirements. The data is written before the device is registered,
+        // and taken out when that is over.
+        unsafe { (*raw.cast::<Inner<T>>()).data.as_ref() }
     }
 
     extern "C" fn open_callback(raw: *mut own::vfio_device) -> c_int {
@@ -283,13 +307,11 @@ impl<T: Ops> Registration<T> {
 
 impl<T: Ops> Drop for Registration<T> {
     fn drop(&mut self) {
-        let raw = self.0.as_ptr().cast();
-
         // SAFETY: By the type invariant the device is registered, and this value owns a reference,
         // which ends here.
         unsafe {
-            own::vfio_unregister_group_dev(raw);
-            own::vfio_ap_shim_vfio_put_device(raw);
+            own::vfio_unregister_group_dev(self.0.as_ptr().cast());
+            Self::release(self.0);
         }
     }
 }
