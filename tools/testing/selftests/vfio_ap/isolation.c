@@ -49,6 +49,9 @@ static int close_device(struct guest *guest)
 {
 	int device = guest->vfio.device;
 
+	/* KVM has the file open, too. */
+	if (guest->vfio.cdev)
+		vmm_vfio_detach_kvm(&guest->vfio, &guest->vmm);
 	guest->vfio.device = -1;
 	return close(device);
 }
@@ -175,6 +178,7 @@ FIXTURE_TEARDOWN_PARENT(isolation)
 struct waiter {
 	struct guest *guest;
 	int (*wait)(struct guest *slow);
+	int result;
 	pid_t tid;
 	bool done;
 };
@@ -184,7 +188,7 @@ static void *waiter(void *data)
 	struct waiter *waiter = data;
 
 	__atomic_store_n(&waiter->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
-	waiter->wait(waiter->guest);
+	waiter->result = waiter->wait(waiter->guest);
 	__atomic_store_n(&waiter->done, true, __ATOMIC_SEQ_CST);
 	return NULL;
 }
@@ -868,4 +872,75 @@ TEST_F(worker_held_up, others_go_on)
 	EXPECT_TRUE(wait_until(nothing_pinned, NULL, hang_ms));
 	let_go(_metadata, &held);
 	EXPECT_TRUE(wait_until(has_queue, slow, hang_ms));
+}
+
+/* --- everybody else's work ---------------------------------------------------- */
+
+#define FILLER	"vfio_ap_test_busy_wq"
+
+FIXTURE(full_queue)
+{
+	struct guest guest;
+};
+
+FIXTURE_VARIANT(full_queue)
+{
+	int (*wait)(struct guest *guest);
+	bool cdev;
+};
+
+#define FULL_QUEUE(name, function)					\
+	FIXTURE_VARIANT_ADD(full_queue, name) { .wait = function };	\
+	FIXTURE_VARIANT_ADD(full_queue, name##_iommufd) {		\
+		.wait = function,					\
+		.cdev = true,						\
+	}
+
+FULL_QUEUE(unmap, unmap);
+FULL_QUEUE(reset, reset_device);
+FULL_QUEUE(close, close_device);
+FULL_QUEUE(unassign, unassign);
+FULL_QUEUE(unbind, unbind);
+
+FIXTURE_SETUP(full_queue)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+
+	test_begin();
+	if (!host.has_aphw)
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
+	TEST_MODULE(FILLER);
+	GUEST_UP(guest, .cdev = variant->cdev);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	/* Neither is done at once, so somebody has to look again. */
+	interrupts_take(guest, 50);
+	slow_queue(guest, "reset-time 50");
+}
+
+FIXTURE_TEARDOWN_PARENT(full_queue)
+{
+	test_module_unload(FILLER);
+	if (host.has_aphw)
+		interrupts_take(&self->guest, 0);
+	end_slowness(&self->guest);
+	test_end();
+}
+
+/* Whatever others have queued in the kernel, a page is given back in time. */
+TEST_F(full_queue, is_not_waited_for)
+{
+	struct guest *guest = &self->guest;
+	struct waiter waiting = { .guest = guest, .wait = variant->wait };
+	pthread_t thread;
+
+	ASSERT_EQ(0, test_module_set(FILLER, "full", "Y"));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &waiting));
+	EXPECT_TRUE(wait_until(is_done, &waiting, hang_ms));
+	EXPECT_TRUE(wait_until(nothing_pinned, NULL, hang_ms));
+	EXPECT_EQ(0, test_module_set(FILLER, "full", "N"));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, waiting.result);
 }
