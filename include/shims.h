@@ -13,6 +13,7 @@
 
 struct ap_config_info;
 struct ap_device;
+struct device;
 struct eventfd_ctx;
 struct kvm;
 struct kvm_vcpu;
@@ -21,6 +22,7 @@ struct page;
 struct rw_semaphore;
 struct vfio_device;
 struct debug_info;
+struct workqueue_struct;
 
 /* arch/s390/include/asm/ap.h: the AP instructions; status words as they are. */
 bool vfio_ap_shim_instructions_available(void);
@@ -32,6 +34,15 @@ u32 vfio_ap_shim_aqic(u32 qid, u64 control, u64 nib);
 
 /* drivers/s390/crypto/ap_bus.h; @apdev has to be a queue */
 u32 vfio_ap_shim_queue_id(struct ap_device *apdev);
+
+/* What the AP bus's state machine for a queue was doing */
+enum vfio_ap_queue_bus {
+	AT_REST,
+	RUNNING,
+	TO_BEGIN,
+};
+
+enum vfio_ap_queue_bus vfio_ap_shim_queue_stop(struct device *dev);
 
 /* linux/vfio.h */
 void vfio_ap_shim_vfio_get_device(struct vfio_device *vdev);
@@ -47,21 +58,30 @@ struct mutex *vfio_ap_shim_kvm_lock(struct kvm *kvm);
 struct rw_semaphore *vfio_ap_shim_kvm_hook_rwsem(struct kvm *kvm);
 void **vfio_ap_shim_kvm_hook(struct kvm *kvm);
 u32 vfio_ap_shim_kvm_crycbd(struct kvm *kvm);
-u64 vfio_ap_shim_kvm_gisa(struct kvm *kvm);
-struct kvm *vfio_ap_shim_vcpu_kvm(struct kvm_vcpu *vcpu);
-u64 *vfio_ap_shim_vcpu_gprs(struct kvm_vcpu *vcpu);
-bool vfio_ap_shim_vcpu_has_aiv(struct kvm_vcpu *vcpu);
 void vfio_ap_shim_kvm_get(struct kvm *kvm);
 void vfio_ap_shim_kvm_put(struct kvm *kvm);
 void vfio_ap_shim_kvm_set_masks(struct kvm *kvm, u64 *apm, u64 *aqm, u64 *adm);
-void vfio_ap_shim_kvm_clear_masks(struct kvm *kvm);
 bool vfio_ap_shim_kvm_gpa_in_memslot(struct kvm *kvm, u64 gpa);
-int vfio_ap_shim_kvm_gisc_register(struct kvm *kvm, u32 gisc);
+int vfio_ap_shim_kvm_gisc_register(struct kvm *kvm, u32 gisc, u64 *gisa);
 int vfio_ap_shim_kvm_gisc_unregister(struct kvm *kvm, u32 gisc);
-bool vfio_ap_shim_vcpu_is_protected(struct kvm_vcpu *vcpu);
+
+/* What the hook needs to know of an intercepted PQAP; the caller holds vcpu->mutex */
+struct vfio_ap_pqap {
+	struct kvm *kvm;
+	void *hook;
+	u64 *gpr1;
+	u64 gprs[3];
+	bool aiv;
+	bool is_protected;
+};
+
+void vfio_ap_shim_pqap(struct kvm_vcpu *vcpu, struct vfio_ap_pqap *pqap);
 
 /* linux/eventfd.h */
 void vfio_ap_shim_eventfd_signal(struct eventfd_ctx *ctx);
+
+/* linux/workqueue.h; unbound */
+struct workqueue_struct *vfio_ap_shim_alloc_workqueue(const char *name, bool rescuer);
 
 /* asm/debug.h; the format has to outlive the debug feature */
 void vfio_ap_shim_debug_event(struct debug_info *id, int level, const char *format,

@@ -6,12 +6,16 @@
 //! on.
 
 use crate::{
-    kapi::sysfs::Attribute,
-    matrix::{
-        Change,
-        Host, //
+    host::{
+        BoundMdev,
+        BoundQueue, //
     },
-    mdev::Bound,
+    kapi::sysfs::Attribute,
+    matrix_mdev::{
+        queue_status,
+        Change,
+        GUEST_MATRIX, //
+    },
     model::{
         text::{
             parse_ap_config,
@@ -27,25 +31,22 @@ use crate::{
         OutOfRange,
         Page, //
     },
-    queue::Queue, //
 };
 use core::fmt;
-use kernel::{
-    prelude::*,
-    sync::ArcBorrow, //
-};
+use kernel::prelude::*;
+
+/// The data of the matrix device: there is nothing to know.
+pub(crate) struct MatrixDevice;
 
 /// Of the matrix device, `/sys/devices/vfio_ap/matrix`.
-pub(crate) static MATRIX: [Attribute<Host>; 1] = [Attribute::read_only(c"features", features)];
+pub(crate) static MATRIX: [Attribute<MatrixDevice>; 1] =
+    [Attribute::read_only(c"features", features)];
 
 /// Of a queue, `/sys/bus/ap/devices/<APID>.<APQI>`, while it is bound to the driver.
-pub(crate) static QUEUE: [Attribute<Queue>; 1] = [Attribute::read_only(c"status", status)];
-
-/// The attribute of a mediated device that can be polled.
-pub(crate) const GUEST_MATRIX: &CStr = c"guest_matrix";
+pub(crate) static QUEUE: [Attribute<BoundQueue>; 1] = [Attribute::read_only(c"status", status)];
 
 /// Of a mediated device, `/sys/devices/vfio_ap/matrix/<UUID>`.
-pub(crate) static MEDIATED: [Attribute<Bound>; 10] = [
+pub(crate) static MEDIATED: [Attribute<BoundMdev>; 10] = [
     Attribute::write_only(c"assign_adapter", |mdev, text| {
         assign(mdev, text, Limits::apid, |matrix, apid| {
             matrix.assign_adapter(apid)
@@ -83,7 +84,7 @@ pub(crate) static MEDIATED: [Attribute<Bound>; 10] = [
     Attribute::read_only(GUEST_MATRIX, guest_matrix),
 ];
 
-/// Writes into a page of sysfs. What does not fit is left out, in whole lines.
+/// Writes into a page of sysfs. Text that does not fit is left out, in whole lines.
 fn emit(page: &mut [u8], write: impl FnOnce(&mut Page<'_>) -> fmt::Result) -> Result<usize> {
     let mut page = Page::new(page);
 
@@ -92,14 +93,15 @@ fn emit(page: &mut [u8], write: impl FnOnce(&mut Page<'_>) -> fmt::Result) -> Re
     Ok(page.len())
 }
 
-fn features(_: ArcBorrow<'_, Host>, page: &mut [u8]) -> Result<usize> {
+fn features(_: Pin<&MatrixDevice>, page: &mut [u8]) -> Result<usize> {
     emit(page, |page| {
         fmt::Write::write_str(page, "guest_matrix hotplug ap_config\n")
     })
 }
 
-fn status(queue: ArcBorrow<'_, Queue>, page: &mut [u8]) -> Result<usize> {
-    let status = queue.status().as_str();
+fn status(bound: Pin<&BoundQueue>, page: &mut [u8]) -> Result<usize> {
+    let (status, _) = queue_status(&bound.topology, bound.queue.apqn());
+    let status = status.as_str();
 
     emit(page, |page| {
         fmt::Write::write_fmt(page, format_args!("{status}\n"))
@@ -113,7 +115,7 @@ fn status(queue: ArcBorrow<'_, Queue>, page: &mut [u8]) -> Result<usize> {
 /// `EINVAL` if it is not a number, `ERANGE` if it has more than 64 bits, `ENODEV` if it is beyond
 /// the host's maximum.
 fn number<N>(
-    bound: &Bound,
+    bound: &BoundMdev,
     text: &[u8],
     in_range: fn(&Limits, u64) -> Result<N, OutOfRange>,
 ) -> Result<N> {
@@ -122,70 +124,67 @@ fn number<N>(
         NumberError::Overflow => ERANGE,
     })?;
 
-    in_range(bound.mdev().host().limits(), number).map_err(|_| ENODEV)
+    in_range(bound.mdev.topology().limits(), number).map_err(|_| ENODEV)
 }
 
 /// Changes a matrix so that it may have more APQNs than before.
 fn assign<N: Copy>(
-    bound: ArcBorrow<'_, Bound>,
+    bound: Pin<&BoundMdev>,
     text: &[u8],
     in_range: fn(&Limits, u64) -> Result<N, OutOfRange>,
     change: fn(&mut Matrix, N) -> bool,
 ) -> Result {
     let number = number(&bound, text, in_range)?;
-    let mdev = bound.mdev();
 
-    mdev.host().change_matrix(mdev, Change::Any, &|matrix| {
+    bound.mdev.configure(Change::Any, &|matrix| {
         change(matrix, number);
     })
 }
 
 /// Changes a matrix so that it has no more APQNs than before.
 fn unassign<N: Copy>(
-    bound: ArcBorrow<'_, Bound>,
+    bound: Pin<&BoundMdev>,
     text: &[u8],
     in_range: fn(&Limits, u64) -> Result<N, OutOfRange>,
     change: fn(&mut Matrix, N) -> bool,
 ) -> Result {
     let number = number(&bound, text, in_range)?;
-    let mdev = bound.mdev();
 
-    mdev.host().change_matrix(mdev, Change::Fewer, &|matrix| {
+    bound.mdev.configure(Change::Fewer, &|matrix| {
         change(matrix, number);
     })
 }
 
-fn show_ap_config(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {
-    let matrix = bound.mdev().matrix();
+fn show_ap_config(bound: Pin<&BoundMdev>, page: &mut [u8]) -> Result<usize> {
+    let matrix = bound.mdev.matrix();
 
     emit(page, |page| write_ap_config(page, &matrix))
 }
 
-fn store_ap_config(bound: ArcBorrow<'_, Bound>, text: &[u8]) -> Result {
-    let mdev = bound.mdev();
-    let new = parse_ap_config(text, mdev.host().limits()).map_err(|error| match error {
-        ConfigError::Malformed => EINVAL,
-        ConfigError::OutOfRange => ENODEV,
-    })?;
+fn store_ap_config(bound: Pin<&BoundMdev>, text: &[u8]) -> Result {
+    let new =
+        parse_ap_config(text, bound.mdev.topology().limits()).map_err(|error| match error {
+            ConfigError::Malformed => EINVAL,
+            ConfigError::OutOfRange => ENODEV,
+        })?;
 
-    mdev.host()
-        .change_matrix(mdev, Change::Any, &|matrix| *matrix = new)
+    bound.mdev.configure(Change::Any, &|matrix| *matrix = new)
 }
 
-fn control_domains(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {
-    let matrix = bound.mdev().matrix();
+fn control_domains(bound: Pin<&BoundMdev>, page: &mut [u8]) -> Result<usize> {
+    let matrix = bound.mdev.matrix();
 
     emit(page, |page| write_control_domains(page, matrix.adm()))
 }
 
-fn matrix(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {
-    let matrix = bound.mdev().matrix();
+fn matrix(bound: Pin<&BoundMdev>, page: &mut [u8]) -> Result<usize> {
+    let matrix = bound.mdev.matrix();
 
     emit(page, |page| write_matrix(page, matrix.apm(), matrix.aqm()))
 }
 
-fn guest_matrix(bound: ArcBorrow<'_, Bound>, page: &mut [u8]) -> Result<usize> {
-    let matrix = bound.mdev().settled_guest_matrix();
+fn guest_matrix(bound: Pin<&BoundMdev>, page: &mut [u8]) -> Result<usize> {
+    let matrix = bound.mdev.settled_guest_matrix();
 
     emit(page, |page| write_matrix(page, matrix.apm(), matrix.aqm()))
 }

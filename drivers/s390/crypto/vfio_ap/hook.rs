@@ -7,6 +7,7 @@
 //! else. Nothing here waits for a queue, nor for anything that another guest may hold up.
 
 use crate::{
+    guest::Guest,
     kapi::{
         dbf::{
             Format,
@@ -19,24 +20,21 @@ use crate::{
         },
         trace, //
     },
-    matrix::Host,
-    mdev::Session,
+    matrix_mdev::Topology,
     model::{
         AqicRequest,
         PqapGr0,
         ResponseCode,
         StatusWord, //
     },
+    queue::EnableRequest,
 };
-use kernel::sync::{
-    atomic::Relaxed,
-    Arc, //
-};
+use kernel::sync::Arc;
 
 /// The hook of one guest.
 pub(crate) struct Hook {
-    host: Arc<Host>,
-    session: Arc<Session>,
+    topology: Arc<Topology>,
+    guest: Arc<Guest>,
 }
 
 static NO_AIV: Format =
@@ -44,38 +42,46 @@ static NO_AIV: Format =
 static REFUSED: Format = Format::new(c"aqic: queue %04lx: gr1=%016lx gr2=%016lx: rc=%02lx\n");
 
 impl Hook {
-    /// Makes the hook for the guest of a session.
-    pub(crate) fn new(host: Arc<Host>, session: Arc<Session>) -> Self {
-        Self { host, session }
+    /// Makes the hook for a guest.
+    pub(crate) fn new(topology: Arc<Topology>, guest: Arc<Guest>) -> Self {
+        Self { topology, guest }
     }
 
     fn aqic(&self, vcpu: &Vcpu<'_>, raw_apqn: u16, request: AqicRequest) -> StatusWord {
         let queue = self
-            .host
+            .topology
             .limits()
             .apqn(raw_apqn)
             .ok()
-            .and_then(|apqn| self.host.queue(apqn));
+            // Nothing must be pinned for a queue that is not the guest's.
+            .filter(|apqn| request == AqicRequest::Disable || self.guest.has(*apqn))
+            .and_then(|apqn| self.topology.queue(apqn));
         let Some(queue) = queue else {
             return StatusWord::with_response(ResponseCode::QNotAvail);
         };
 
-        let status = match request {
-            AqicRequest::Disable => queue.disable_irq(&self.host, &self.session),
+        let answer = match request {
+            AqicRequest::Disable => queue.disable_irq(&self.guest),
             AqicRequest::Enable { gisc, nib } => {
                 match nib.filter(|nib| vcpu.has_memory_at(nib.address())) {
-                    Some(nib) => queue.enable_irq(&self.host, &self.session, vcpu, gisc, nib),
-                    None => queue.refuse_nib(&self.session),
+                    Some(nib) => queue.enable_irq(
+                        &self.guest,
+                        &EnableRequest {
+                            gisc,
+                            nib,
+                            protected: vcpu.protected(),
+                        },
+                    ),
+                    None => queue.refuse_nib(&self.guest),
                 }
             }
         };
 
-        if status.raw_response() == ResponseCode::Normal as u8 {
-            queue.aqics.add(1, Relaxed);
-        } else {
-            queue.refused.add(1, Relaxed);
+        queue.count(answer.status);
+        if answer.is_unsettled {
+            self.topology.look_after(queue.apqn());
         }
-        status
+        answer.status
     }
 }
 
@@ -86,7 +92,7 @@ impl PqapHook for Hook {
         let raw_apqn = PqapGr0::from_raw(gr0).raw_apqn();
 
         if !vcpu.has_interrupt_virtualization() {
-            self.host
+            self.topology
                 .record(Level::Warning, &NO_AIV, [raw_apqn.into(), 0, 0, 0]);
             return Pqap::NotHandled;
         }
@@ -98,7 +104,7 @@ impl PqapHook for Hook {
             status.response(),
             Ok(ResponseCode::Normal | ResponseCode::OtherwiseChanged)
         ) {
-            self.host.record(
+            self.topology.record(
                 Level::Warning,
                 &REFUSED,
                 [raw_apqn.into(), gr1, gr2, status.raw_response().into()],

@@ -11,9 +11,9 @@ use crate::{
         eventfd::EventFd,
         vfio::uapi, //
     },
-    mdev::{
+    matrix_mdev::{
         Event,
-        Mediated, //
+        MatrixMdev, //
     },
 };
 use kernel::{
@@ -47,7 +47,7 @@ const ACTION_TRIGGER: u32 = 1 << 5;
 ///
 /// `EOPNOTSUPP` for one that an AP device does not have, `EFAULT` if `arg` is no address, `EINVAL`
 /// for what is in it.
-pub(crate) fn handle(mdev: &Arc<Mediated>, cmd: u32, arg: usize) -> Result<isize> {
+pub(crate) fn handle(mdev: &Arc<MatrixMdev>, cmd: u32, arg: usize) -> Result<isize> {
     match cmd {
         uapi::DEVICE_GET_INFO => get_info(arg),
         uapi::DEVICE_GET_IRQ_INFO => get_irq_info(arg),
@@ -104,7 +104,7 @@ fn get_irq_info(arg: usize) -> Result {
 /// Each event has one eventfd. Of type EVENTFD it is set, or taken away by -1; of type NONE it is
 /// taken away if the count is 0, and else signalled, as for a test; of type BOOL it is signalled if
 /// the byte is not zero.
-fn set_irqs(mdev: &Mediated, arg: usize) -> Result {
+fn set_irqs(mdev: &MatrixMdev, arg: usize) -> Result {
     let ([size, flags, index, start, count], mut data) = read::<5>(arg)?;
     let event = event(index)?;
 

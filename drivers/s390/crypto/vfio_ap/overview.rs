@@ -14,27 +14,24 @@ use crate::{
             Text, //
         },
     },
-    matrix::Host,
-    mdev::Mediated,
+    matrix_mdev::{
+        queue_status,
+        MatrixMdev,
+        Topology, //
+    },
     model::{
         text::Ranges,
         Apid,
-        GuestMatrix,
-        HostConfig,
-        Mask256,
-        Matrix, //
+        Apqn,
+        Mask256, //
     },
-    queue::Queue, //
+    queue::Queue,
 };
 use core::fmt::{
     self,
     Write, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc,
-    ThisModule, //
-};
+use kernel::ThisModule;
 
 fn adapters(mask: Mask256) -> Ranges {
     Ranges { mask, digits: 2 }
@@ -63,8 +60,15 @@ impl<'a> Table<'a> {
         Self { text, begun: false }
     }
 
-    fn line(&mut self, queue: &Queue, bound: bool) -> fmt::Result {
+    fn line(&mut self, topology: &Topology, queue: &Queue, bound: bool) -> fmt::Result {
         let overview = queue.overview();
+        let (status, owner) = if bound {
+            let (status, owner) = queue_status(topology, queue.apqn());
+
+            (status.as_str(), owner)
+        } else {
+            ("unbound", None)
+        };
 
         if !self.begun {
             self.begun = true;
@@ -77,14 +81,14 @@ impl<'a> Table<'a> {
             self.text,
             "{}  {:<10}  {:<12}  {:<10}  {:<9}  {:<7}  {:<9}  ",
             queue.apqn(),
-            if bound { overview.status } else { "unbound" },
+            status,
             overview.reset,
             overview.interrupts,
             overview.resets,
             overview.aqics,
             overview.refused,
         )?;
-        match overview.owner {
+        match owner {
             // A name is ASCII: it is a UUID.
             Some(mdev) => self.text.write_str(mdev.name().to_str().unwrap_or("?"))?,
             None => self.text.write_str("-")?,
@@ -93,18 +97,12 @@ impl<'a> Table<'a> {
     }
 
     /// The bound queues of `domains` on an adapter.
-    fn adapter(&mut self, host: &Host, apid: Apid, domains: Mask256) -> fmt::Result {
-        for bit in host.bound_domains(apid).iter() {
-            let raw = u16::from_be_bytes([apid.get(), bit]);
-            let queue = host
-                .limits()
-                .apqn(raw)
-                .ok()
-                .filter(|apqn| domains.test(apqn.apqi.get()))
-                .and_then(|apqn| host.queue(apqn));
+    fn adapter(&mut self, topology: &Topology, apid: Apid, domains: Mask256) -> fmt::Result {
+        let bound = topology.lock().bound_domains(apid) & domains;
 
-            if let Some(queue) = queue {
-                self.line(&queue, true)?;
+        for bit in bound.iter() {
+            if let Some(queue) = topology.queue(Apqn::from_mask_bits(apid, bit)) {
+                self.line(topology, &queue, true)?;
             }
         }
         Ok(())
@@ -112,11 +110,12 @@ impl<'a> Table<'a> {
 }
 
 /// `vfio_ap/host`.
-impl Show for Host {
+impl Show for Topology {
     const MODULE: &'static ThisModule = &THIS_MODULE;
 
     fn show(&self, text: &mut Text) -> fmt::Result {
         let host = self.overview();
+        let orphans = self.orphans();
         let config = &host.config;
 
         writeln!(text, "adapters: {}", adapters(config.apm()))?;
@@ -128,7 +127,11 @@ impl Show for Host {
             self.limits().max_apid(),
             self.limits().max_domain()
         )?;
-        writeln!(text, "bus scan pending: {}", yes_or_no(host.scan_pending))?;
+        writeln!(
+            text,
+            "bus scan pending: {}",
+            yes_or_no(host.is_scan_pending)
+        )?;
         writeln!(text, "mediated devices: {}", host.mdevs)?;
         writeln!(
             text,
@@ -136,7 +139,7 @@ impl Show for Host {
             host.bound,
             host.passable,
             host.unsettled,
-            host.orphans.len()
+            orphans.len()
         )?;
         writeln!(
             text,
@@ -145,26 +148,26 @@ impl Show for Host {
         )?;
 
         let mut table = Table::new(text);
-        for apid in self.apids() {
+        for apid in self.limits().apids() {
             table.adapter(self, apid, Mask256::up_to(u8::MAX))?;
         }
-        for queue in &host.orphans {
-            table.line(queue, false)?;
+        for queue in &orphans {
+            table.line(self, queue, false)?;
         }
         Ok(())
     }
 }
 
 /// `vfio_ap/<UUID>`.
-impl Show for Mediated {
+impl Show for MatrixMdev {
     const MODULE: &'static ThisModule = &THIS_MODULE;
 
     fn show(&self, text: &mut Text) -> fmt::Result {
         let mdev = self.overview();
         let (matrix, guest) = (&mdev.matrix, &mdev.guest);
 
-        writeln!(text, "open: {}", yes_or_no(mdev.open))?;
-        writeln!(text, "withdrawn: {}", yes_or_no(mdev.withdrawn))?;
+        writeln!(text, "open: {}", yes_or_no(mdev.is_open))?;
+        writeln!(text, "withdrawn: {}", yes_or_no(mdev.is_withdrawn))?;
         writeln!(text, "assigned adapters: {}", adapters(matrix.apm()))?;
         writeln!(text, "assigned domains: {}", domains(matrix.aqm()))?;
         writeln!(text, "assigned control domains: {}", domains(matrix.adm()))?;
@@ -173,12 +176,20 @@ impl Show for Mediated {
         writeln!(text, "guest's control domains: {}", domains(guest.adm()))?;
         writeln!(text, "guest's matrix changed: {} times", mdev.changes)?;
 
-        let host = self.host();
-        for apid in host.apids() {
-            if !matrix.apm().test(apid.get()) || guest.apm().test(apid.get()) || mdev.withdrawn {
+        let topology = self.topology();
+        for apid in topology.limits().apids() {
+            if !matrix.apm().test(apid.get()) || guest.apm().test(apid.get()) || mdev.is_withdrawn {
                 continue;
             }
-            let (there, bound, passable) = host.adapter_overview(apid);
+            let (there, bound, passable) = {
+                let state = topology.lock();
+
+                (
+                    state.settled.apm().test(apid.get()),
+                    state.bound_domains(apid),
+                    state.passable.row(apid),
+                )
+            };
 
             write!(text, "withheld adapter {apid}:")?;
             if !there {
@@ -197,45 +208,11 @@ impl Show for Mediated {
         }
 
         let mut table = Table::new(text);
-        for apid in host.apids() {
+        for apid in topology.limits().apids() {
             if matrix.apm().test(apid.get()) {
-                table.adapter(host, apid, matrix.aqm())?;
+                table.adapter(topology, apid, matrix.aqm())?;
             }
         }
         Ok(())
     }
-}
-
-/// What is shown of a queue.
-pub(crate) struct QueueOverview {
-    pub(crate) status: &'static str,
-    pub(crate) reset: &'static str,
-    pub(crate) interrupts: &'static str,
-    pub(crate) resets: u64,
-    pub(crate) aqics: u64,
-    pub(crate) refused: u64,
-    pub(crate) owner: Option<Arc<Mediated>>,
-}
-
-/// What is shown of a mediated device.
-pub(crate) struct MediatedOverview {
-    pub(crate) matrix: Matrix,
-    pub(crate) guest: GuestMatrix,
-    pub(crate) open: bool,
-    pub(crate) withdrawn: bool,
-    pub(crate) changes: u64,
-}
-
-/// What is shown of the host.
-pub(crate) struct HostOverview {
-    pub(crate) config: HostConfig,
-    pub(crate) scan_pending: bool,
-    pub(crate) mdevs: usize,
-    pub(crate) bound: u32,
-    pub(crate) passable: u32,
-    pub(crate) unsettled: u32,
-    pub(crate) filtered_matrices: u64,
-    pub(crate) filtered_adapters: u64,
-    /// Queues that were unbound while hardware might still write for them.
-    pub(crate) orphans: KVec<Arc<Queue>>,
 }

@@ -13,22 +13,30 @@
 //! - [`kapi`]: safe abstractions over the kernel's C interfaces, with all `unsafe` there is;
 //! - [`model`]: what AP is, without a kernel.
 //!
-//! The order of locks is documented in [`matrix`].
+//! The order of locks is documented in [`topology`].
 
 use kernel::prelude::*;
 
 mod attributes;
+mod drivers;
+mod guest;
 mod hook;
+mod host;
 mod ioctl;
-mod irq;
 mod kapi;
-mod matrix;
-mod mdev;
+mod matrix_mdev;
 pub mod model;
 mod overview;
 mod queue;
-mod reset;
+mod topology;
 
+use attributes::MatrixDevice;
+use host::{
+    BoundMdev,
+    BoundQueue,
+    Host,
+    Polling, //
+};
 use kapi::{
     ap, debugfs,
     device::{
@@ -36,12 +44,11 @@ use kapi::{
         StandaloneDevice, //
     },
     mdev::{
-        ParentPayload,
         ParentRegistration,
         Registration, //
     },
 };
-use matrix::Host;
+use matrix_mdev::Topology;
 
 /// The names of the module, its driver on the AP bus, and its debug feature.
 const NAME: &CStr = c"vfio_ap";
@@ -65,11 +72,10 @@ module! {
 /// All that a loaded module has. Dropped from the first field to the last, which undoes the
 /// loading, whether it succeeded or not, in the opposite order.
 struct VfioAp {
-    _overview: debugfs::File<Host>,
-    _parent: ParentRegistration<mdev::Driver>,
-    _queues: ap::Registration<queue::Driver>,
-    _background: reset::Background,
-    _matrix: StandaloneDevice<ParentPayload<mdev::Driver>, Host>,
+    _overview: debugfs::File<Topology>,
+    _parent: ParentRegistration<BoundMdev, MatrixDevice>,
+    _queues: ap::Registration<BoundQueue>,
+    _polling: Polling,
 }
 
 impl kernel::Module for VfioAp {
@@ -79,22 +85,26 @@ impl kernel::Module for VfioAp {
         }
 
         let host = Host::new(NAME)?;
-        let mut matrix = StandaloneDevice::new(module, &MATRIX, host.clone(), &attributes::MATRIX)?;
-        let background = reset::Background::start(host.clone())?;
+        let matrix = StandaloneDevice::new(
+            module,
+            &MATRIX,
+            KBox::pin(MatrixDevice, GFP_KERNEL)?,
+            &attributes::MATRIX,
+        )?;
+        let polling = Polling::start(&host)?;
         let queues = ap::Registration::new(module, host.clone())?;
         let parent = ParentRegistration::new(
-            &mut matrix,
+            matrix,
             Registration::new(module, host.clone())?,
             c"passthrough",
             c"VFIO AP Passthrough Device",
         )?;
 
         Ok(Self {
-            _overview: host.file(c"host", host.clone()),
+            _overview: host.file(c"host", host.topology().clone()),
             _parent: parent,
             _queues: queues,
-            _background: background,
-            _matrix: matrix,
+            _polling: polling,
         })
     }
 }

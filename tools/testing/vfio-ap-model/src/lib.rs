@@ -12,30 +12,6 @@
 //! let guest = GuestMatrix { apm: Mask256::EMPTY, ..GuestMatrix::EMPTY };
 //! ```
 //!
-//! Nobody can make up the proof that hardware is quiesced, nor the report of a reset.
-//!
-//! ```compile_fail,E0451
-//! use vfio_ap_model::model::*;
-//! let proof = Quiesced { apqn: Limits::WITHOUT_APXA.apqn(0).unwrap() };
-//! ```
-//!
-//! ```compile_fail,E0451
-//! use vfio_ap_model::model::*;
-//! let apqn = Limits::WITHOUT_APXA.apqn(0).unwrap();
-//! let report = ResetReport { apqn, outcome: ResetOutcome::Completed };
-//! ```
-//!
-//! And it is good once.
-//!
-//! ```compile_fail,E0382
-//! use vfio_ap_model::model::*;
-//! fn use_up(proof: Quiesced) {}
-//! fn twice(proof: Quiesced) {
-//!     use_up(proof);
-//!     use_up(proof);
-//! }
-//! ```
-//!
 //! A usage domain is not a control domain, and neither is a bare number.
 //!
 //! ```compile_fail,E0308

@@ -6,22 +6,23 @@
 
 use super::{
     bindings as own,
+    device::{
+        set_data,
+        take_data, //
+    },
+    queue_hw::QueueHw,
     sysfs, //
 };
 use crate::model::{
-    AdapterRows,
     Apqn,
-    ApqnSet,
-    ApqnTable,
     AqicControl,
     HostConfig,
+    Limits,
     Mask256,
     StatusWord, //
 };
 use core::{
-    borrow::Borrow,
     marker::PhantomData,
-    ptr::NonNull,
     sync::atomic::{
         AtomicPtr,
         Ordering, //
@@ -36,10 +37,7 @@ use kernel::{
     },
     prelude::*,
     sync::Arc,
-    types::{
-        ForeignOwnable,
-        Opaque, //
-    },
+    types::Opaque,
     ThisModule, //
 };
 
@@ -70,7 +68,7 @@ pub(crate) fn query_config() -> Result<HostConfig> {
 }
 
 /// Tests a queue with PQAP(TAPQ). Does not sleep.
-pub(crate) fn tapq(apqn: Apqn) -> StatusWord {
+pub(super) fn tapq(apqn: Apqn) -> StatusWord {
     let mut gr2 = 0;
 
     // SAFETY: The instruction takes any APQN, and changes nothing but the registers.
@@ -78,14 +76,14 @@ pub(crate) fn tapq(apqn: Apqn) -> StatusWord {
 }
 
 /// Asks for a reset of a queue with PQAP(ZAPQ). Does not sleep, and does not wait for the reset.
-pub(crate) fn zapq(apqn: Apqn) -> StatusWord {
+pub(super) fn zapq(apqn: Apqn) -> StatusWord {
     // SAFETY: The instruction takes any APQN, and stores nothing.
     StatusWord::from_raw(unsafe { own::vfio_ap_shim_zapq(apqn.to_raw().into()) })
 }
 
 /// Asks that a queue make no interrupts any more with PQAP(AQIC). Does not sleep, and does not wait
 /// for it to take effect.
-pub(crate) fn aqic_disable(apqn: Apqn) -> StatusWord {
+pub(super) fn aqic_disable(apqn: Apqn) -> StatusWord {
     let control = AqicControl::DISABLE.to_raw();
 
     // SAFETY: The instruction takes any APQN, and with this control word uses no address.
@@ -126,29 +124,23 @@ impl Reservations {
         Self(PhantomData)
     }
 
-    /// Tells whether an APQN of a set is reserved for the host's default drivers.
-    ///
-    /// `bound` are the queues that are bound to the driver that asks. Such a queue is not reserved
-    /// unless the masks give it to the host, and no driver override is against that. Of any other
-    /// the bus looks for the device, which takes it the longer the more queues the host has.
-    pub(crate) fn reserved<R: Borrow<AdapterRows>>(
-        &self,
-        set: &ApqnSet,
-        bound: &ApqnTable<R>,
-    ) -> bool {
+    /// Returns the masks of adapters and domains, `apmask` and `aqmask`, whose queues the host's
+    /// default drivers have unless a driver override says otherwise.
+    pub(crate) fn masks(&self) -> (Mask256, Mask256) {
         // SAFETY: The masks change with the mutex held, and `self` proves that it is ours.
         let (apm, aqm) = unsafe { (own::ap_perms.apm, own::ap_perms.aqm) };
-        let (apm, aqm) = (
+
+        (
             Mask256::from_words(apm.map(|word| word as u64)),
             Mask256::from_words(aqm.map(|word| word as u64)),
-        );
-
-        bound
-            .iter_missing_or_within(set, apm, aqm)
-            .any(|apqn| self.is_reserved(apqn))
+        )
     }
 
-    fn is_reserved(&self, apqn: Apqn) -> bool {
+    /// Tells whether an APQN is reserved for the host's default drivers.
+    ///
+    /// The bus looks for the queue's device, which takes it the longer the more queues the host
+    /// has.
+    pub(crate) fn has(&self, apqn: Apqn) -> bool {
         // SAFETY: The caller has to hold the mutex, and `self` proves it. A negative value is an
         // error for numbers out of range, which an APQN does not have.
         unsafe { own::ap_owned_by_def_drv(apqn.apid.get().into(), apqn.apqi.get().into()) != 0 }
@@ -159,27 +151,6 @@ impl Drop for Reservations {
     fn drop(&mut self) {
         // SAFETY: `self` proves that the mutex is held by this thread.
         unsafe { bindings::mutex_unlock(&raw mut own::ap_attr_mutex) };
-    }
-}
-
-/// An AP queue device that a driver is being bound to or unbound from.
-pub(crate) struct QueueDevice<'a> {
-    raw: NonNull<own::ap_device>,
-    _device: PhantomData<&'a ()>,
-}
-
-impl QueueDevice<'_> {
-    /// Returns the queue's APQN in its 16-bit form.
-    pub(crate) fn raw_apqn(&self) -> u16 {
-        // SAFETY: The pointer is to a queue's device: drivers match no others. An APQN has 16 bits.
-        unsafe { own::vfio_ap_shim_queue_id(self.raw.as_ptr()) as u16 }
-    }
-}
-
-impl AsRef<device::Device> for QueueDevice<'_> {
-    fn as_ref(&self) -> &device::Device {
-        // SAFETY: The bus holds a reference while it calls the driver, and `self` lives no longer.
-        unsafe { device::Device::from_raw(&raw mut (*self.raw.as_ptr()).device) }
     }
 }
 
@@ -213,7 +184,7 @@ static CEX4_AND_LATER: [DeviceId; 6] = [
 
 /// Where the callbacks of a driver that the bus calls without a device find what they work on.
 ///
-/// There is one for each driver, a static, empty as long as the driver is not registered.
+/// There is one for each driver, a static, empty while the driver is not registered.
 pub(crate) struct HostSlot<H>(AtomicPtr<H>);
 
 impl<H> HostSlot<H> {
@@ -232,31 +203,31 @@ impl<H> HostSlot<H> {
     }
 }
 
-/// A driver for AP queues of CEX4 adapters and later ones.
+/// A driver for AP queues of CEX4 adapters and later ones. A value of the type is the data of one
+/// queue that it is bound to.
 ///
-/// The bus holds the device's lock around [`probe`](Self::probe) and [`remove`](Self::remove),
+/// The bus holds the device's lock around [`probe`](Self::probe) and [`unbind`](Self::unbind),
 /// `ap_attr_mutex` around [`in_use`](Self::in_use), and the lock of its scan around the others. All
 /// may sleep.
-pub(crate) trait Driver: 'static {
+pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// What the driver as a whole works on.
     type Host: Send + Sync;
-    /// What the driver has for each queue that it is bound to.
-    type Queue: Send + Sync;
 
     /// The driver's name on the bus.
     const NAME: &'static CStr;
+    /// The driver's slot.
+    const SLOT: &'static HostSlot<Self::Host>;
+    /// The attributes that queues have while the driver is bound to them.
+    const ATTRIBUTES: &'static [sysfs::Attribute<Self>];
 
-    /// Returns the driver's slot, the same each time, and one of its own.
-    fn slot() -> &'static HostSlot<Self::Host>;
-
-    /// Returns the attributes that queues have while the driver is bound to them.
-    fn attributes() -> &'static [sysfs::Attribute<Self::Queue>];
+    /// Returns the largest numbers that the host can have.
+    fn limits(host: &Self::Host) -> &Limits;
 
     /// Binds the driver to a queue.
-    fn probe(host: &Self::Host, device: &QueueDevice<'_>) -> Result<Arc<Self::Queue>>;
+    fn probe(host: &Self::Host, queue: QueueHw) -> Result<Self>;
 
-    /// Unbinds the driver from a queue.
-    fn remove(host: &Self::Host, queue: Arc<Self::Queue>);
+    /// Unbinds the driver from a queue, whose data is dropped afterwards.
+    fn unbind(host: &Self::Host, this: Pin<&Self>);
 
     /// Tells whether one of the APQNs of adapters and domains is in use.
     fn in_use(host: &Self::Host, apm: Mask256, aqm: Mask256) -> bool;
@@ -275,7 +246,7 @@ pub(crate) trait Driver: 'static {
 /// The driver is registered, and its slot holds `host`.
 pub(crate) struct Registration<T: Driver> {
     driver: Pin<KBox<Opaque<own::ap_driver>>>,
-    _groups: sysfs::Groups<T::Queue>,
+    _groups: sysfs::Groups<T>,
     _host: Arc<T::Host>,
 }
 
@@ -292,7 +263,7 @@ impl<T: Driver> Registration<T> {
     ///
     /// `EBUSY` if it is registered, and what `driver_register()` returns.
     pub(crate) fn new(module: &'static ThisModule, host: Arc<T::Host>) -> Result<Self> {
-        let groups = sysfs::Groups::<T::Queue>::new(T::attributes())?;
+        let groups = sysfs::Groups::<T>::new(T::ATTRIBUTES)?;
         let raw = own::ap_driver {
             driver: bindings::device_driver {
                 dev_groups: groups.as_ptr(),
@@ -309,7 +280,7 @@ impl<T: Driver> Registration<T> {
         let driver = KBox::pin(Opaque::new(raw), GFP_KERNEL)?;
 
         let data = Arc::as_ptr(&host).cast_mut();
-        T::slot()
+        T::SLOT
             .0
             .compare_exchange(
                 core::ptr::null_mut(),
@@ -329,7 +300,7 @@ impl<T: Driver> Registration<T> {
             )
         });
         if result.is_err() {
-            T::slot().0.store(core::ptr::null_mut(), Ordering::Release);
+            T::SLOT.0.store(core::ptr::null_mut(), Ordering::Release);
         }
 
         // INVARIANT: Registered and filled in above.
@@ -340,45 +311,49 @@ impl<T: Driver> Registration<T> {
         })
     }
 
-    fn queue_device<'a>(raw: *mut own::ap_device) -> Option<QueueDevice<'a>> {
-        Some(QueueDevice {
-            raw: NonNull::new(raw)?,
-            _device: PhantomData,
-        })
-    }
-
     extern "C" fn probe_callback(raw: *mut own::ap_device) -> c_int {
         from_result(|| {
-            let device = Self::queue_device(raw).ok_or(ENODEV)?;
             // SAFETY: The bus calls only a registered driver, and unregistering waits for it.
-            let host = unsafe { T::slot().get() }.ok_or(ENODEV)?;
-            let queue = T::probe(host, &device)?;
+            let host = unsafe { T::SLOT.get() }.ok_or(ENODEV)?;
+            // SAFETY: The pointer is to a queue's device: drivers match no others. The bus holds a
+            // reference while it calls the driver.
+            let (id, device) = unsafe {
+                (
+                    own::vfio_ap_shim_queue_id(raw),
+                    device::Device::from_raw(&raw mut (*raw).device),
+                )
+            };
+            let apqn = u16::try_from(id)
+                .ok()
+                .and_then(|id| T::limits(host).apqn(id).ok())
+                .ok_or(ENODEV)?;
+            // SAFETY: It is this queue's device and number, and the driver is being bound to it.
+            let queue = unsafe { QueueHw::new(device, apqn) };
+            // What may fail comes first: a bound queue is only ever unbound.
+            let room = KBox::<T>::new_uninit(GFP_KERNEL)?;
+            let data = KBox::into_pin(KBox::write(room, T::probe(host, queue)?));
 
             // SAFETY: The device is valid, and its private data is the bound driver's.
-            unsafe { bindings::dev_set_drvdata(&raw mut (*raw).device, queue.into_foreign()) };
+            unsafe { set_data(&raw mut (*raw).device, data) };
             Ok(0)
         })
     }
 
     extern "C" fn remove_callback(raw: *mut own::ap_device) {
-        // SAFETY: The bus calls this once for each successful probe, which stored an `Arc`. Nobody
-        // else uses the private data any more: the driver core has removed the attributes.
-        let queue = unsafe {
-            let data = bindings::dev_get_drvdata(&raw const (*raw).device);
-            bindings::dev_set_drvdata(&raw mut (*raw).device, core::ptr::null_mut());
-            Arc::<T::Queue>::try_from_foreign(data)
-        };
+        // SAFETY: The bus calls this once for each successful probe, which stored the data. Nobody
+        // else uses it any more: the driver core has removed the attributes.
+        let data = unsafe { take_data::<T>(&raw mut (*raw).device) };
         // SAFETY: The bus calls only a registered driver, and unregistering waits for it.
-        let host = unsafe { T::slot().get() };
+        let host = unsafe { T::SLOT.get() };
 
-        if let (Some(host), Some(queue)) = (host, queue) {
-            T::remove(host, queue);
+        if let (Some(host), Some(data)) = (host, data) {
+            T::unbind(host, data.as_ref());
         }
     }
 
     extern "C" fn in_use_callback(apm: *mut usize, aqm: *mut usize) -> c_int {
         // SAFETY: The bus calls only a registered driver, and unregistering waits for it.
-        let Some(host) = (unsafe { T::slot().get() }) else {
+        let Some(host) = (unsafe { T::SLOT.get() }) else {
             return 0;
         };
         // SAFETY: The bus passes two bitmaps of 256 bits in inverted order, which is the order of
@@ -398,7 +373,7 @@ impl<T: Driver> Registration<T> {
     ) {
         // SAFETY: The bus calls only a registered driver, and unregistering waits for it. The
         // configuration is the bus's own, which changes only in a scan, and this is part of one.
-        if let (Some(host), Some(new)) = unsafe { (T::slot().get(), new.as_ref()) } {
+        if let (Some(host), Some(new)) = unsafe { (T::SLOT.get(), new.as_ref()) } {
             T::on_config_changed(host, host_config(new));
         }
     }
@@ -408,7 +383,7 @@ impl<T: Driver> Registration<T> {
         _old: *mut own::ap_config_info,
     ) {
         // SAFETY: The bus calls only a registered driver, and unregistering waits for it.
-        if let Some(host) = unsafe { T::slot().get() } {
+        if let Some(host) = unsafe { T::SLOT.get() } {
             T::on_scan_complete(host);
         }
     }
@@ -418,6 +393,6 @@ impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the driver is registered.
         unsafe { own::ap_driver_unregister(self.driver.get()) };
-        T::slot().0.store(core::ptr::null_mut(), Ordering::Release);
+        T::SLOT.0.store(core::ptr::null_mut(), Ordering::Release);
     }
 }

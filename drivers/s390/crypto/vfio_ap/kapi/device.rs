@@ -114,25 +114,30 @@ struct Inner<P> {
 /// # Invariants
 ///
 /// `inner` is to a registered device whose memory ends when the last reference does, `data` comes
-/// from an `Arc<T>`.
-struct OwnDevice<P, T: Send + Sync + 'static> {
+/// from a `Pin<KBox<T>>`.
+struct OwnDevice<P: Send + Sync, T: Send + Sync + 'static> {
     inner: NonNull<Inner<P>>,
     released: Arc<Completion>,
     data: *mut c_void,
-    _data: PhantomData<Arc<T>>,
+    _data: PhantomData<Pin<KBox<T>>>,
 }
 
-// SAFETY: Devices are reference counted, and can be unregistered from any thread; `P` is only
-// reachable through a raw pointer.
-unsafe impl<P, T: Send + Sync> Send for OwnDevice<P, T> {}
+// SAFETY: Devices are reference counted, and can be unregistered from any thread. The payload is
+// dropped by whoever puts the last reference.
+unsafe impl<P: Send + Sync, T: Send + Sync> Send for OwnDevice<P, T> {}
 
 // SAFETY: As above.
-unsafe impl<P, T: Send + Sync> Sync for OwnDevice<P, T> {}
+unsafe impl<P: Send + Sync, T: Send + Sync> Sync for OwnDevice<P, T> {}
 
-impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
+impl<P: pin_init::Zeroable + Send + Sync, T: Send + Sync + 'static> OwnDevice<P, T> {
     /// Registers a device, which has to be dropped before its parent and its bus, and after a
     /// driver that is bound to it. The driver finds `data` as private data.
-    fn new(name: &'static CStr, parent: &RootDevice, bus: &Bus, data: Arc<T>) -> Result<Self> {
+    fn new(
+        name: &'static CStr,
+        parent: &RootDevice,
+        bus: &Bus,
+        data: Pin<KBox<T>>,
+    ) -> Result<Self> {
         let released = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
         let inner = KBox::new(
             Inner::<P> {
@@ -167,7 +172,7 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
             // data.
             unsafe {
                 bindings::put_device(raw);
-                drop(Arc::<T>::from_foreign(data));
+                drop(Pin::<KBox<T>>::from_foreign(data));
             }
             return Err(error);
         }
@@ -196,7 +201,7 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> OwnDevice<P, T> {
     }
 }
 
-impl<P, T: Send + Sync + 'static> OwnDevice<P, T> {
+impl<P: Send + Sync, T: Send + Sync + 'static> OwnDevice<P, T> {
     fn payload(&self) -> *mut P {
         // SAFETY: By the type invariant the pointer is valid.
         unsafe { (*self.inner.as_ptr()).payload.get() }
@@ -207,15 +212,15 @@ impl<P, T: Send + Sync + 'static> OwnDevice<P, T> {
     }
 }
 
-impl<P, T: Send + Sync + 'static> Drop for OwnDevice<P, T> {
+impl<P: Send + Sync, T: Send + Sync + 'static> Drop for OwnDevice<P, T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the device is registered.
         unsafe { bindings::device_unregister(self.as_raw()) };
         // The release function is code of this module, which is about to go.
         self.released.wait_for_completion();
-        // SAFETY: By the type invariant it comes from an `Arc<T>`. The driver, which looks at it,
-        // was unregistered before.
-        drop(unsafe { Arc::<T>::from_foreign(self.data) });
+        // SAFETY: By the type invariant it comes from a `Pin<KBox<T>>`. The driver, which looks at
+        // it, was unregistered before.
+        drop(unsafe { Pin::<KBox<T>>::from_foreign(self.data) });
     }
 }
 
@@ -245,7 +250,7 @@ impl<T: Send + Sync + 'static> OwnDriver<T> {
     ///
     /// `ENOMEM` if it could not be bound: the driver core does not tell why, and makes nothing but
     /// the attributes.
-    fn new<P>(
+    fn new<P: Send + Sync>(
         name: &'static CStr,
         bus: &Bus,
         device: &OwnDevice<P, T>,
@@ -303,7 +308,7 @@ pub(crate) struct Names {
 
 /// A device below a root device of its own, on a bus of its own, bound to a driver of its own; all
 /// of it unregistered when dropped.
-pub(crate) struct StandaloneDevice<P, T: Send + Sync + 'static> {
+pub(crate) struct StandaloneDevice<P: Send + Sync, T: Send + Sync + 'static> {
     // In the order in which they have to be dropped.
     _driver: OwnDriver<T>,
     device: OwnDevice<P, T>,
@@ -311,12 +316,12 @@ pub(crate) struct StandaloneDevice<P, T: Send + Sync + 'static> {
     _root: RootDevice,
 }
 
-impl<P: pin_init::Zeroable, T: Send + Sync + 'static> StandaloneDevice<P, T> {
+impl<P: pin_init::Zeroable + Send + Sync, T: Send + Sync + 'static> StandaloneDevice<P, T> {
     /// Registers all of it. The attributes' functions find `data`.
     pub(crate) fn new(
         module: &'static ThisModule,
         names: &Names,
-        data: Arc<T>,
+        data: Pin<KBox<T>>,
         attributes: &'static [sysfs::Attribute<T>],
     ) -> Result<Self> {
         let root = RootDevice::new(module, names.root)?;
@@ -333,7 +338,7 @@ impl<P: pin_init::Zeroable, T: Send + Sync + 'static> StandaloneDevice<P, T> {
     }
 }
 
-impl<P, T: Send + Sync + 'static> StandaloneDevice<P, T> {
+impl<P: Send + Sync, T: Send + Sync + 'static> StandaloneDevice<P, T> {
     /// Returns the pointer to what hangs on the device. Valid as long as somebody has a reference
     /// to the device.
     pub(super) fn payload(&self) -> *mut P {
@@ -345,17 +350,20 @@ impl<P, T: Send + Sync + 'static> StandaloneDevice<P, T> {
     }
 }
 
-/// Stores an `Arc` as private data of a device.
+/// Stores a driver's data as private data of a device.
 ///
 /// # Safety
 ///
 /// The device has to be valid, and its private data unused or the bound driver's to set.
-pub(super) unsafe fn set_data<T: Send + Sync + 'static>(raw: *mut bindings::device, data: Arc<T>) {
+pub(super) unsafe fn set_data<T: Send + Sync + 'static>(
+    raw: *mut bindings::device,
+    data: Pin<KBox<T>>,
+) {
     // SAFETY: By the safety requirements.
     unsafe { bindings::dev_set_drvdata(raw, data.into_foreign()) };
 }
 
-/// Takes an `Arc` that [`set_data`] stored out of a device.
+/// Takes what [`set_data`] stored out of a device.
 ///
 /// # Safety
 ///
@@ -363,11 +371,11 @@ pub(super) unsafe fn set_data<T: Send + Sync + 'static>(raw: *mut bindings::devi
 /// and nobody else to use it any more.
 pub(super) unsafe fn take_data<T: Send + Sync + 'static>(
     raw: *mut bindings::device,
-) -> Option<Arc<T>> {
+) -> Option<Pin<KBox<T>>> {
     // SAFETY: By the safety requirements.
     unsafe {
         let data = bindings::dev_get_drvdata(raw);
         bindings::dev_set_drvdata(raw, core::ptr::null_mut());
-        Arc::<T>::try_from_foreign(data)
+        Pin::<KBox<T>>::try_from_foreign(data)
     }
 }

@@ -78,35 +78,31 @@ impl Kvm {
         unsafe { own::vfio_ap_shim_kvm_crycbd(self.0.as_ptr()) != 0 }
     }
 
-    /// Takes the guest's `kvm->lock`, or returns the guest if somebody holds it.
-    pub(crate) fn try_lock(self) -> Result<LockedKvm, Self> {
+    /// Takes the guest's `kvm->lock`.
+    ///
+    /// That can take for ever: KVM copies from user space with it held. To be called without any
+    /// lock that others need.
+    pub(crate) fn lock(self) -> LockedKvm {
+        // SAFETY: By the type invariant the pointer is valid, and so is the mutex in it.
+        unsafe { bindings::mutex_lock(own::vfio_ap_shim_kvm_lock(self.0.as_ptr())) };
+        // INVARIANT: The mutex was locked above.
+        LockedKvm {
+            kvm: self,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// Takes the guest's `kvm->lock`, unless somebody holds it.
+    pub(crate) fn try_lock(self) -> Option<LockedKvm> {
         // SAFETY: By the type invariant the pointer is valid, and so is the mutex in it.
         let locked =
             unsafe { bindings::mutex_trylock(own::vfio_ap_shim_kvm_lock(self.0.as_ptr())) } != 0;
 
-        match locked {
-            // INVARIANT: The mutex was locked above.
-            true => Ok(LockedKvm {
-                kvm: self,
-                _not_send: NotThreadSafe,
-            }),
-            false => Err(self),
-        }
-    }
-
-    /// Waits until nobody holds the guest's `kvm->lock`.
-    ///
-    /// That can be for ever: KVM copies from user space with it held. To be called without any lock
-    /// that others need.
-    pub(crate) fn wait_until_unlocked(&self) {
-        // SAFETY: By the type invariant the pointer is valid, and so is the mutex in it. It is
-        // unlocked by the thread that has locked it.
-        unsafe {
-            let lock = own::vfio_ap_shim_kvm_lock(self.0.as_ptr());
-
-            bindings::mutex_lock(lock);
-            bindings::mutex_unlock(lock);
-        }
+        // INVARIANT: If it is true, the mutex was locked above.
+        locked.then(|| LockedKvm {
+            kvm: self,
+            _not_send: NotThreadSafe,
+        })
     }
 }
 
@@ -129,6 +125,11 @@ impl Drop for LockedKvm {
 }
 
 impl LockedKvm {
+    /// Tells whether it is this guest.
+    pub(crate) fn is(&self, kvm: &Kvm) -> bool {
+        self.kvm.0 == kvm.0
+    }
+
     /// Passes to the guest what a matrix has, and nothing else.
     ///
     /// When this returns, none of the guest's processors runs with the masks from before.
@@ -148,14 +149,6 @@ impl LockedKvm {
                 adm.as_mut_ptr(),
             )
         };
-    }
-
-    /// Takes everything away from the guest.
-    ///
-    /// When this returns, none of the guest's processors runs with the masks from before.
-    pub(crate) fn clear_masks(&mut self) {
-        // SAFETY: `kvm->lock` is held, as the function demands.
-        unsafe { own::vfio_ap_shim_kvm_clear_masks(self.kvm.0.as_ptr()) };
     }
 }
 
@@ -198,23 +191,24 @@ impl Kvm {
     }
 
     extern "C" fn hook_callback<T: PqapHook>(vcpu: *mut own::kvm_vcpu) -> c_int {
-        let Some(raw) = NonNull::new(vcpu) else {
-            return super::errno::eopnotsupp().to_errno();
-        };
-        let mut vcpu = Vcpu {
-            raw,
-            _vcpu: PhantomData,
-        };
+        let mut pqap = own::vfio_ap_pqap::default();
 
+        // SAFETY: KVM passes the processor whose instruction it handles, whose mutex it holds.
+        unsafe { own::vfio_ap_shim_pqap(vcpu, &raw mut pqap) };
         // SAFETY: KVM calls through the cell's first member, under `pqap_hook_rwsem`, under which
-        // the cell can be neither exchanged nor freed.
-        let cell = unsafe { *own::vfio_ap_shim_kvm_hook(vcpu.kvm().as_ptr()) };
-        // SAFETY: As above; only this cell's type has this function in it.
-        let cell = unsafe { &*cell.cast::<HookCell<T>>() };
+        // the cell can be neither exchanged nor freed. Only this cell's type has this function in
+        // it.
+        let cell = unsafe { &*pqap.hook.cast::<HookCell<T>>() };
+        let vcpu = Vcpu {
+            pqap: &pqap,
+            _not_send: NotThreadSafe,
+        };
 
         match cell.data.pqap(&vcpu) {
             Pqap::Answer(status) => {
-                vcpu.set_gpr1(u64::from(status.to_raw()));
+                // SAFETY: The registers are shared with user space; this thread is the one to write
+                // them.
+                unsafe { pqap.gpr1.write_volatile(u64::from(status.to_raw())) };
                 0
             }
             Pqap::NotHandled => super::errno::eopnotsupp().to_errno(),
@@ -303,92 +297,71 @@ impl Drop for HookRegistration {
     }
 }
 
-/// A virtual processor whose instruction was intercepted.
+/// A virtual processor whose PQAP instruction was intercepted.
 pub(crate) struct Vcpu<'a> {
-    raw: NonNull<own::kvm_vcpu>,
-    _vcpu: PhantomData<&'a ()>,
+    pqap: &'a own::vfio_ap_pqap,
+    _not_send: NotThreadSafe,
 }
 
+/// The proof that a guest is a protected one (secure execution), and so that there is an
+/// Ultravisor.
+#[derive(Clone, Copy)]
+pub(crate) struct Protected<'a>(PhantomData<&'a Vcpu<'a>>);
+
 impl Vcpu<'_> {
-    fn kvm(&self) -> NonNull<own::kvm> {
-        // SAFETY: The processor is valid while its instruction is handled, and so is its guest,
-        // which is never null.
-        unsafe { NonNull::new_unchecked(own::vfio_ap_shim_vcpu_kvm(self.raw.as_ptr())) }
-    }
-
-    /// Returns general registers 0, 1 and 2.
+    /// Returns general registers 0, 1 and 2, as they were when the instruction was intercepted.
     pub(crate) fn gprs(&self) -> [u64; 3] {
-        // SAFETY: The registers are 16 words of memory shared with user space, which may change
-        // them: they are read once, and not through a reference.
-        unsafe {
-            let gprs = own::vfio_ap_shim_vcpu_gprs(self.raw.as_ptr());
-            [
-                gprs.read_volatile(),
-                gprs.add(1).read_volatile(),
-                gprs.add(2).read_volatile(),
-            ]
-        }
-    }
-
-    fn set_gpr1(&mut self, value: u64) {
-        // SAFETY: As in `gprs()`; the thread that handles the instruction is the one to write.
-        unsafe {
-            own::vfio_ap_shim_vcpu_gprs(self.raw.as_ptr())
-                .add(1)
-                .write_volatile(value)
-        };
+        self.pqap.gprs
     }
 
     /// Tells whether the guest's adapter interrupts are delivered through its interruption state
     /// area (ECA.11, the adapter interruption virtualization facility).
     pub(crate) fn has_interrupt_virtualization(&self) -> bool {
-        // SAFETY: The processor is valid while its instruction is handled.
-        unsafe { own::vfio_ap_shim_vcpu_has_aiv(self.raw.as_ptr()) }
+        self.pqap.aiv
     }
 
-    /// Tells whether the guest is a protected one (secure execution).
-    pub(crate) fn is_protected(&self) -> bool {
-        // SAFETY: As above, and the processor's mutex is held, as the function demands.
-        unsafe { own::vfio_ap_shim_vcpu_is_protected(self.raw.as_ptr()) }
+    /// Returns whether the guest is a protected one.
+    pub(crate) fn protected(&self) -> Option<Protected<'_>> {
+        self.pqap.is_protected.then_some(Protected(PhantomData))
     }
 
     /// Tells whether an absolute address of the guest is in its memory.
     pub(crate) fn has_memory_at(&self, address: u64) -> bool {
-        // SAFETY: As above, and KVM handles instructions in an SRCU read section, as the function
-        // demands.
-        unsafe { own::vfio_ap_shim_kvm_gpa_in_memslot(self.kvm().as_ptr(), address) }
+        // SAFETY: The guest is valid while its instruction is handled, and KVM handles instructions
+        // in an SRCU read section, as the function demands.
+        unsafe { own::vfio_ap_shim_kvm_gpa_in_memslot(self.pqap.kvm, address) }
     }
 }
 
-/// The registration of a guest's interruption subclass for alerts; unregistered when dropped.
+/// The registration of a guest's interruption subclass (GISC) for alerts; unregistered when
+/// dropped.
 ///
 /// While it is there, the host gets an interrupt when an adapter made one of that subclass pending
 /// for a guest that could not take it. It keeps the guest, and with it the guest interruption state
-/// area, in existence.
+/// area, in existence. KVM counts the registrations of each subclass.
 ///
 /// # Invariants
 ///
 /// `gisc` is registered for `kvm`, once for this value.
-pub(crate) struct GiscRegistration {
+pub(crate) struct GiscUse {
     kvm: Kvm,
     gisc: Isc,
     isc: Isc,
     gisa: GisaOrigin,
 }
 
-impl GiscRegistration {
+impl GiscUse {
     /// Registers a subclass.
     ///
     /// # Errors
     ///
     /// `ENODEV` if the guest has no interruption state area.
-    pub(crate) fn new(kvm: Kvm, gisc: Isc) -> Result<Self> {
+    pub(crate) fn new(kvm: &Kvm, gisc: Isc) -> Result<Self> {
+        let mut gisa = 0;
+
         // SAFETY: By the type invariant of `Kvm` the pointer is valid.
-        let (isc, gisa) = unsafe {
-            (
-                own::vfio_ap_shim_kvm_gisc_register(kvm.0.as_ptr(), gisc.get().into()),
-                own::vfio_ap_shim_kvm_gisa(kvm.0.as_ptr()),
-            )
+        let isc = unsafe {
+            own::vfio_ap_shim_kvm_gisc_register(kvm.0.as_ptr(), gisc.get().into(), &raw mut gisa)
         };
         to_result(isc.min(0))?;
 
@@ -396,7 +369,7 @@ impl GiscRegistration {
         match (isc, GisaOrigin::new(gisa)) {
             // INVARIANT: Registered above.
             (Some(isc), Some(gisa)) => Ok(Self {
-                kvm,
+                kvm: kvm.clone(),
                 gisc,
                 isc,
                 gisa,
@@ -410,22 +383,22 @@ impl GiscRegistration {
     }
 
     /// Returns the guest's subclass.
-    pub(crate) fn gisc(&self) -> Isc {
+    pub(super) fn gisc(&self) -> Isc {
         self.gisc
     }
 
     /// Returns the host's subclass for alerts.
-    pub(crate) fn isc(&self) -> Isc {
+    pub(super) fn isc(&self) -> Isc {
         self.isc
     }
 
     /// Returns the address of the guest interruption state area.
-    pub(crate) fn gisa(&self) -> GisaOrigin {
+    pub(super) fn gisa(&self) -> GisaOrigin {
         self.gisa
     }
 }
 
-impl Drop for GiscRegistration {
+impl Drop for GiscUse {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the guest exists and the subclass is registered. Failure
         // is for subclasses that are not.

@@ -11,6 +11,7 @@ use super::{
         take_data,
         StandaloneDevice, //
     },
+    notify::Notifier,
     sysfs, //
 };
 use kernel::{
@@ -27,15 +28,14 @@ use kernel::{
     ThisModule, //
 };
 
-/// A driver for mediated devices.
+/// A driver for mediated devices. A value of the type is the data of one device that it is bound
+/// to.
 ///
-/// The driver core holds the device's lock around [`probe`](Self::probe) and
-/// [`remove`](Self::remove), which may sleep.
-pub(crate) trait Driver: 'static {
+/// The driver core holds the device's lock around [`probe`](Self::probe), and when the data is
+/// dropped; both may sleep.
+pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// What the driver as a whole works on.
     type Host: Send + Sync;
-    /// What the driver has for each device.
-    type Device: Send + Sync;
 
     /// The driver's name on the bus of mediated devices.
     const NAME: &'static CStr;
@@ -45,22 +45,26 @@ pub(crate) trait Driver: 'static {
     const DEVICE_API: &'static CStr;
     /// How many devices there can be at a time.
     const MAX_INSTANCES: u32;
+    /// The attributes that devices have while the driver is bound to them.
+    const ATTRIBUTES: &'static [sysfs::Attribute<Self>];
 
-    /// Returns the attributes that devices have while the driver is bound to them.
-    fn attributes() -> &'static [sysfs::Attribute<Self::Device>];
+    /// A device was created. `notifier` tells user space of its changes, until it is removed.
+    fn probe(host: &Arc<Self::Host>, device: &device::Device, notifier: Notifier) -> Result<Self>;
+}
 
-    /// A device was created.
-    fn probe(host: &Arc<Self::Host>, device: &device::Device) -> Result<Arc<Self::Device>>;
-
-    /// A device is being removed. Its attributes are gone.
-    fn remove(host: &Arc<Self::Host>, device: Arc<Self::Device>);
+/// What the driver and this abstraction have for a device: its private data.
+// In this order, so that a pointer to it is one to the driver's.
+#[repr(C)]
+struct Bound<T: Driver> {
+    data: T,
+    notifier: Notifier,
 }
 
 #[repr(C)]
 struct Cell<T: Driver> {
     raw: Opaque<own::mdev_driver>,
     host: Arc<T::Host>,
-    _groups: sysfs::Groups<T::Device>,
+    _groups: sysfs::Groups<T>,
 }
 
 /// The registration of a driver for mediated devices; unregistered when dropped.
@@ -79,7 +83,7 @@ unsafe impl<T: Driver> Sync for Registration<T> {}
 impl<T: Driver> Registration<T> {
     /// Registers the driver.
     pub(crate) fn new(module: &'static ThisModule, host: Arc<T::Host>) -> Result<Self> {
-        let groups = sysfs::Groups::<T::Device>::new(T::attributes())?;
+        let groups = sysfs::Groups::<T>::new(T::ATTRIBUTES)?;
         let raw = own::mdev_driver {
             device_api: T::DEVICE_API.as_char_ptr(),
             max_instances: T::MAX_INSTANCES,
@@ -128,22 +132,34 @@ impl<T: Driver> Registration<T> {
             let cell = unsafe { Self::cell(raw) };
             // SAFETY: The device is valid, and `dev` its first member.
             let device = unsafe { device::Device::from_raw(raw.cast()) };
-            let data = T::probe(&cell.host, device)?;
+            // What may fail comes first: a bound device is only ever unbound.
+            let room = KBox::<Bound<T>>::new_uninit(GFP_KERNEL)?;
+            let notifier = Notifier::new(device)?;
 
-            // SAFETY: The device is valid, and its private data the bound driver's.
-            unsafe { set_data(raw.cast(), data) };
-            Ok(0)
+            match T::probe(&cell.host, device, notifier.clone()) {
+                Ok(data) => {
+                    let bound = KBox::into_pin(KBox::write(room, Bound { data, notifier }));
+
+                    // SAFETY: The device is valid, and its private data the bound driver's.
+                    unsafe { set_data(raw.cast(), bound) };
+                    Ok(0)
+                }
+                Err(error) => {
+                    notifier.revoke();
+                    Err(error)
+                }
+            }
         })
     }
 
     extern "C" fn remove_callback(raw: *mut own::mdev_device) {
-        // SAFETY: The driver core is unbinding this driver from the device.
-        let cell = unsafe { Self::cell(raw) };
-
         // SAFETY: The successful probe stored the data, and its only users, the attributes, are
         // gone.
-        if let Some(data) = unsafe { take_data::<T::Device>(raw.cast()) } {
-            T::remove(&cell.host, data);
+        if let Some(bound) = unsafe { take_data::<Bound<T>>(raw.cast()) } {
+            let notifier = bound.notifier.clone();
+
+            drop(bound);
+            notifier.revoke();
         }
     }
 }
@@ -169,33 +185,34 @@ pub(crate) struct ParentPayload<T: Driver> {
 // all zeroes is a value.
 unsafe impl<T: Driver> pin_init::Zeroable for ParentPayload<T> {}
 
-/// The registration of a parent with one type of mediated devices, and of their driver;
-/// unregistered when dropped, which removes all devices, and waits for those in use.
+// SAFETY: The C structures are the mdev core's, which locks them; the driver is `Send` and `Sync`.
+unsafe impl<T: Driver> Send for ParentPayload<T> {}
+
+// SAFETY: As above.
+unsafe impl<T: Driver> Sync for ParentPayload<T> {}
+
+/// The registration of a device as a parent with one type of mediated devices, and of their driver;
+/// unregistered when dropped, which removes all devices, and waits for those in use. Then the
+/// device is unregistered as well.
 ///
 /// # Invariants
 ///
-/// The parent is registered.
-pub(crate) struct ParentRegistration<T: Driver> {
-    payload: *mut ParentPayload<T>,
-    // Unregistered after the parent.
+/// The parent, which hangs on `device`, is registered.
+pub(crate) struct ParentRegistration<T: Driver, D: Send + Sync + 'static> {
+    // In the order in which they have to be dropped, after the parent was unregistered.
     _driver: Registration<T>,
+    device: StandaloneDevice<ParentPayload<T>, D>,
 }
 
-// SAFETY: Nothing can be done with a reference, and unregistering is allowed from any thread.
-unsafe impl<T: Driver> Send for ParentRegistration<T> {}
-
-// SAFETY: As above.
-unsafe impl<T: Driver> Sync for ParentRegistration<T> {}
-
-impl<T: Driver> ParentRegistration<T> {
+impl<T: Driver, D: Send + Sync + 'static> ParentRegistration<T, D> {
     /// Registers `device` as a parent, with a type of the name `sysfs_name` below the driver's, and
     /// `pretty_name` for people.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if it has been one, and what `mdev_register_parent()` returns.
-    pub(crate) fn new<D: Send + Sync + 'static>(
-        device: &mut StandaloneDevice<ParentPayload<T>, D>,
+    /// What `mdev_register_parent()` returns.
+    pub(crate) fn new(
+        device: StandaloneDevice<ParentPayload<T>, D>,
         driver: Registration<T>,
         sysfs_name: &'static CStr,
         pretty_name: &'static CStr,
@@ -203,12 +220,9 @@ impl<T: Driver> ParentRegistration<T> {
         let payload = device.payload();
 
         // SAFETY: The payload lives as long as the device, to which the mdev core takes references
-        // for as long as it uses the payload. Nobody else uses it: it is used once, and `device` is
-        // borrowed exclusively. The driver is kept by the payload, and the names are statics.
+        // for as long as it uses the payload. Nobody else uses it: `device` is ours, and goes into
+        // one registration only. The driver is kept by the payload, and the names are statics.
         unsafe {
-            if (*payload).driver.is_some() {
-                return Err(EBUSY);
-            }
             (*payload).driver = Some(driver.0.clone());
             (*payload).kind.sysfs_name = sysfs_name.as_char_ptr();
             (*payload).kind.pretty_name = pretty_name.as_char_ptr();
@@ -223,16 +237,15 @@ impl<T: Driver> ParentRegistration<T> {
         }
         // INVARIANT: Registered above.
         Ok(Self {
-            payload,
             _driver: driver,
+            device,
         })
     }
 }
 
-impl<T: Driver> Drop for ParentRegistration<T> {
+impl<T: Driver, D: Send + Sync + 'static> Drop for ParentRegistration<T, D> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the parent is registered, and as long as it is the mdev
-        // core has references to the device that the payload hangs on.
-        unsafe { own::mdev_unregister_parent(&raw mut (*self.payload).parent) };
+        // SAFETY: By the type invariant the parent is registered, and hangs on the device.
+        unsafe { own::mdev_unregister_parent(&raw mut (*self.device.payload()).parent) };
     }
 }

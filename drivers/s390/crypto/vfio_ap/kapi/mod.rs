@@ -8,7 +8,6 @@
 
 mod bindings;
 
-pub(crate) mod airq;
 pub(crate) mod ap;
 pub(crate) mod compat;
 pub(crate) mod dbf;
@@ -19,6 +18,8 @@ pub(crate) mod eventfd;
 pub(crate) mod kvm;
 pub(crate) mod mdev;
 pub(crate) mod notify;
+pub(crate) mod page;
+pub(crate) mod queue_hw;
 pub(crate) mod sysfs;
 pub(crate) mod trace;
 pub(crate) mod vfio;

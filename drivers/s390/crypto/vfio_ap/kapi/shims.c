@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/ratelimit.h>
 #include <linux/vfio.h>
+#include <linux/workqueue.h>
 #include <asm/ap.h>
 #include <asm/debug.h>
 #include <asm/facility.h>
@@ -61,6 +62,40 @@ u32 vfio_ap_shim_queue_id(struct ap_device *apdev)
 	return to_ap_queue(&apdev->device)->qid;
 }
 
+/*
+ * The bus starts its machine for a new queue after the driver was bound: it resets
+ * the queue, and enables interrupts for the host. Until then ap_queue_init_state()
+ * has not set the association index. It does not start it for a queue that is not
+ * there to be used.
+ */
+enum vfio_ap_queue_bus vfio_ap_shim_queue_stop(struct device *dev)
+{
+	struct ap_queue *aq = to_ap_queue(dev);
+	enum vfio_ap_queue_bus was = AT_REST;
+
+	spin_lock_bh(&aq->lock);
+	switch (aq->dev_state) {
+	case AP_DEV_STATE_OPERATING:
+		was = RUNNING;
+		fallthrough;
+	case AP_DEV_STATE_ERROR:
+		aq->dev_state = AP_DEV_STATE_UNINITIATED;
+		break;
+	case AP_DEV_STATE_UNINITIATED:
+		if (aq->assoc_idx == ASSOC_IDX_INVALID)
+			break;
+		if (aq->config && !aq->chkstop)
+			was = TO_BEGIN;
+		else
+			aq->assoc_idx = ASSOC_IDX_INVALID;
+		break;
+	default:
+		break;
+	}
+	spin_unlock_bh(&aq->lock);
+	return was;
+}
+
 void vfio_ap_shim_vfio_get_device(struct vfio_device *vdev)
 {
 	get_device(&vdev->device);
@@ -106,26 +141,19 @@ u32 vfio_ap_shim_kvm_crycbd(struct kvm *kvm)
 	return kvm->arch.crypto.crycbd;
 }
 
-u64 vfio_ap_shim_kvm_gisa(struct kvm *kvm)
+void vfio_ap_shim_pqap(struct kvm_vcpu *vcpu, struct vfio_ap_pqap *pqap)
 {
-	void *gisa = kvm->arch.gisa_int.origin;
+	u64 *gprs = (u64 *)vcpu->run->s.regs.gprs;
 
-	return gisa ? virt_to_phys(gisa) : 0;
-}
-
-struct kvm *vfio_ap_shim_vcpu_kvm(struct kvm_vcpu *vcpu)
-{
-	return vcpu->kvm;
-}
-
-u64 *vfio_ap_shim_vcpu_gprs(struct kvm_vcpu *vcpu)
-{
-	return (u64 *)vcpu->run->s.regs.gprs;
-}
-
-bool vfio_ap_shim_vcpu_has_aiv(struct kvm_vcpu *vcpu)
-{
-	return vcpu->arch.sie_block->eca & ECA_AIV;
+	/* User space may change them meanwhile: each is read once. */
+	pqap->gprs[0] = READ_ONCE(gprs[0]);
+	pqap->gprs[1] = READ_ONCE(gprs[1]);
+	pqap->gprs[2] = READ_ONCE(gprs[2]);
+	pqap->gpr1 = &gprs[1];
+	pqap->kvm = vcpu->kvm;
+	pqap->hook = vcpu->kvm->arch.crypto.pqap_hook;
+	pqap->aiv = vcpu->arch.sie_block->eca & ECA_AIV;
+	pqap->is_protected = kvm_s390_pv_cpu_is_protected(vcpu);
 }
 
 void vfio_ap_shim_kvm_get(struct kvm *kvm)
@@ -144,18 +172,16 @@ void vfio_ap_shim_kvm_set_masks(struct kvm *kvm, u64 *apm, u64 *aqm, u64 *adm)
 				  (unsigned long *)adm);
 }
 
-void vfio_ap_shim_kvm_clear_masks(struct kvm *kvm)
-{
-	kvm_arch_crypto_clear_masks(kvm);
-}
-
 bool vfio_ap_shim_kvm_gpa_in_memslot(struct kvm *kvm, u64 gpa)
 {
 	return kvm_s390_is_gpa_in_memslot(kvm, gpa);
 }
 
-int vfio_ap_shim_kvm_gisc_register(struct kvm *kvm, u32 gisc)
+int vfio_ap_shim_kvm_gisc_register(struct kvm *kvm, u32 gisc, u64 *gisa)
 {
+	void *origin = kvm->arch.gisa_int.origin;
+
+	*gisa = origin ? virt_to_phys(origin) : 0;
 	return kvm_s390_gisc_register(kvm, gisc);
 }
 
@@ -164,14 +190,15 @@ int vfio_ap_shim_kvm_gisc_unregister(struct kvm *kvm, u32 gisc)
 	return kvm_s390_gisc_unregister(kvm, gisc);
 }
 
-bool vfio_ap_shim_vcpu_is_protected(struct kvm_vcpu *vcpu)
-{
-	return kvm_s390_pv_cpu_is_protected(vcpu);
-}
-
 void vfio_ap_shim_eventfd_signal(struct eventfd_ctx *ctx)
 {
 	eventfd_signal(ctx);
+}
+
+struct workqueue_struct *vfio_ap_shim_alloc_workqueue(const char *name, bool rescuer)
+{
+	return alloc_workqueue("%s", WQ_UNBOUND | (rescuer ? WQ_MEM_RECLAIM : 0), 0,
+			       name);
 }
 
 void vfio_ap_shim_debug_event(struct debug_info *id, int level, const char *format,

@@ -11,27 +11,17 @@
 
 use core::marker::PhantomData;
 use kernel::{
-    bindings,
-    page::PAGE_SIZE,
-    prelude::*,
-    str::as_char_ptr_in_const_context,
-    sync::{
-        Arc,
-        ArcBorrow, //
-    },
-    types::{
-        ForeignOwnable,
-        Opaque, //
-    },
+    bindings, page::PAGE_SIZE, prelude::*, str::as_char_ptr_in_const_context, types::Opaque,
 };
 
 /// Writes the text of an attribute into a page and returns its length in bytes.
-pub(crate) type Show<T> = fn(ArcBorrow<'_, T>, &mut [u8]) -> Result<usize>;
+pub(crate) type Show<T> = fn(Pin<&T>, &mut [u8]) -> Result<usize>;
 
 /// Takes what a user wrote, as it was written, with its newline if there was one.
-pub(crate) type Store<T> = fn(ArcBorrow<'_, T>, &[u8]) -> Result;
+pub(crate) type Store<T> = fn(Pin<&T>, &[u8]) -> Result;
 
-/// An attribute of a device whose driver's private data is an `Arc<T>`.
+/// An attribute of a device whose driver's private data is a `T`, pinned in a box that the driver's
+/// abstraction owns. The callbacks borrow it: nobody can keep it.
 #[repr(C)]
 pub(crate) struct Attribute<T: Send + Sync + 'static> {
     raw: Opaque<bindings::device_attribute>,
@@ -84,14 +74,18 @@ impl<T: Send + Sync + 'static> Attribute<T> {
 
     /// # Safety
     ///
-    /// The driver of `dev` has to be bound to it and have stored an `Arc<T>` as private data.
-    unsafe fn data<'a>(dev: *mut bindings::device) -> Option<ArcBorrow<'a, T>> {
+    /// The driver of `dev` has to be bound to it, and its private data, if there is any, to point
+    /// to a pinned `T`.
+    unsafe fn data<'a>(dev: *mut bindings::device) -> Option<Pin<&'a T>> {
         // SAFETY: By the safety requirements `dev` is valid.
         let data = unsafe { bindings::dev_get_drvdata(dev) };
 
-        // SAFETY: If there is private data it is an `Arc<T>` made by `into_foreign()`, and it lives
-        // until the driver is unbound.
-        (!data.is_null()).then(|| unsafe { Arc::<T>::borrow(data) })
+        // SAFETY: By the safety requirements; it stays until the driver is unbound.
+        unsafe {
+            data.cast::<T>()
+                .as_ref()
+                .map(|data| Pin::new_unchecked(data))
+        }
     }
 
     extern "C" fn show_callback(
@@ -183,8 +177,8 @@ impl<T: Send + Sync + 'static> Groups<T> {
 
     /// Returns the pointer for `dev_groups` of a driver.
     ///
-    /// The driver's private data has to be an `Arc<T>`, and `self` has to live until the driver is
-    /// unregistered.
+    /// The driver's private data has to point to a pinned `T`, and `self` has to live until the
+    /// driver is unregistered.
     pub(super) fn as_ptr(&self) -> *const *const bindings::attribute_group {
         self.groups.as_ptr()
     }

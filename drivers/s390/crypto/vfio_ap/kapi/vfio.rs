@@ -2,152 +2,65 @@
 
 //! VFIO devices without an IOMMU of their own, whose memory accesses the driver mediates.
 //!
-//! What may not be held when: the type1 container calls [`Ops::dma_unmap`] with its device list
-//! locked, takes that lock under `iommu->lock`, and pinning and unpinning take `iommu->lock`. So no
-//! lock that `dma_unmap` needs may be held while a page is pinned, or a [`Pin`](PinnedPage)
-//! dropped.
-//!
 //! C header: `include/linux/vfio.h`
 
 use super::{
-    airq::HeldPage,
     bindings as own,
-    kvm::Kvm, //
+    kvm::Kvm,
+    page::Pins,
+    work::WorkQueue, //
 };
 use core::ptr::NonNull;
 use kernel::{
-    bindings,
     device,
     error::{
         from_err_ptr,
         from_result,
         to_result, //
     },
-    page::PAGE_SIZE,
+    new_mutex,
     prelude::*,
     sync::{
-        aref::{
-            ARef,
-            AlwaysRefCounted, //
-        },
-        Arc, //
+        Arc,
+        Mutex, //
     },
     types::Opaque, //
 };
 
-/// A VFIO device.
-///
-/// # Invariants
-///
-/// Always reference counted, by the class device in it.
-#[repr(transparent)]
-pub(crate) struct Device(Opaque<own::vfio_device>);
-
-// SAFETY: The device is reference counted, and may be put from any thread.
-unsafe impl Send for Device {}
-
-// SAFETY: All that can be done with a reference is locked by VFIO.
-unsafe impl Sync for Device {}
-
-// SAFETY: The functions get and put a reference.
-unsafe impl AlwaysRefCounted for Device {
-    fn inc_ref(&self) {
-        // SAFETY: By the type invariant the device is valid, and its count not zero.
-        unsafe { own::vfio_ap_shim_vfio_get_device(self.0.get()) };
-    }
-
-    unsafe fn dec_ref(this: NonNull<Self>) {
-        // SAFETY: By the safety requirements there is a reference, which ends here.
-        unsafe { own::vfio_ap_shim_vfio_put_device(this.as_ptr().cast()) };
-    }
-}
-
-/// What has a VFIO device: one and the same as long as it exists.
-pub(crate) trait HasDevice {
-    /// Returns the device.
-    fn device(&self) -> &Device;
-}
-
-/// A page that is pinned through somebody's device; unpinned when dropped, which may sleep.
-///
-/// # Invariants
-///
-/// The page at `iova` was pinned once for this value, through the owner's device.
-pub(crate) struct PinnedPage<T: HasDevice> {
-    owner: Arc<T>,
-    iova: u64,
-}
-
-impl<T: HasDevice> PinnedPage<T> {
-    /// Pins the page that an I/O virtual address is in, for reading and writing. May sleep.
-    ///
-    /// Only to be called while the device is open, and by what ends before it is closed.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if nothing is mapped there, `EPERM` if the mapping may not be written, `EACCES` if
-    /// the container cannot pin, and others of VFIO's.
-    pub(crate) fn new(owner: Arc<T>, iova: u64) -> Result<(Self, HeldPage)> {
-        let iova = iova & !(PAGE_SIZE as u64 - 1);
-        let mut page = core::ptr::null_mut();
-        let prot = (bindings::IOMMU_READ | bindings::IOMMU_WRITE) as c_int;
-
-        // SAFETY: The device is valid; there is room for one page's pointer.
-        let pinned =
-            unsafe { own::vfio_pin_pages(owner.device().0.get(), iova, 1, prot, &raw mut page) };
-        if pinned < 0 {
-            return Err(Error::from_errno(pinned));
-        }
-        let page = NonNull::new(page).filter(|_| pinned == 1).ok_or(EINVAL)?;
-
-        // INVARIANT: Pinned above.
-        let pin = Self { owner, iova };
-        // SAFETY: The pin holds a reference to the page.
-        Ok((pin, unsafe { HeldPage::get(page) }))
-    }
-
-    /// Returns the I/O virtual address of the page.
-    pub(crate) fn iova(&self) -> u64 {
-        self.iova
-    }
-
-    /// Returns through whose device it is pinned.
-    pub(crate) fn owner(&self) -> &Arc<T> {
-        &self.owner
-    }
-}
-
-impl<T: HasDevice> Drop for PinnedPage<T> {
-    fn drop(&mut self) {
-        // SAFETY: The device is valid, for the owner exists, and by the type invariant the page is
-        // pinned through it. Were it another one, or closed meanwhile, VFIO would warn, or end
-        // somebody else's pin: no access to memory relies on a pin, but on a `HeldPage`.
-        unsafe { own::vfio_unpin_pages(self.owner.device().0.get(), self.iova, 1) };
-    }
-}
-
 /// What a VFIO device does. All functions may sleep.
 ///
 /// VFIO holds the device set's lock around [`open`](Self::open) and [`close`](Self::close), and
-/// what the module describes around [`dma_unmap`](Self::dma_unmap).
+/// locks of the container around [`dma_unmap`](Self::dma_unmap), as [`super::page`] describes.
 pub(crate) trait Ops: Send + Sync + 'static {
     /// The device is opened for the first time since it was closed. `kvm` is the guest that its
-    /// group or file was associated with.
-    fn open(this: &Arc<Self>, device: ARef<Device>, kvm: Option<Kvm>) -> Result;
+    /// group or file was associated with; `pins` is what pages are pinned through until it is
+    /// closed.
+    fn open(this: &Arc<Self>, pins: Arc<Pins>, kvm: Option<Kvm>) -> Result;
 
-    /// The device's last file was closed. All pages have to be unpinned when this returns.
+    /// The device's last file was closed. What is pinned when this returns is unpinned then.
     fn close(this: &Arc<Self>);
 
     /// An ioctl; `arg` as user space passed it.
     fn ioctl(this: &Arc<Self>, cmd: u32, arg: usize) -> Result<isize>;
 
     /// User space unmaps the I/O virtual addresses from `first` to `last`. All pages in it have to
-    /// be unpinned when this returns.
-    fn dma_unmap(this: &Arc<Self>, first: u64, last: u64);
+    /// be unpinned when this returns, by another thread.
+    fn dma_unmap(this: &Arc<Self>, pins: &Pins, first: u64, last: u64);
 
     /// The driver is waiting for the device to be closed. Called every ten seconds, counting from
     /// 0.
     fn request(this: &Arc<Self>, count: u32);
+}
+
+/// What is ours of a VFIO device.
+#[pin_data]
+struct Data<T> {
+    ops: Arc<T>,
+    /// For unpinning.
+    queue: Arc<WorkQueue>,
+    /// There while the device is open.
+    #[pin]
+    pins: Mutex<Option<Arc<Pins>>>,
 }
 
 /// A `struct vfio_device` with what is ours behind it.
@@ -163,7 +76,7 @@ struct Inner<T> {
     raw: Opaque<own::vfio_device>,
     ops: own::vfio_device_ops,
     // All zeroes, which is `None`, unless the device is registered.
-    data: Option<Arc<T>>,
+    data: Option<Pin<KBox<Data<T>>>>,
 }
 
 /// The registration of a VFIO device; unregistered when dropped, which waits until it is closed.
@@ -194,8 +107,16 @@ impl<T: Ops> Registration<T> {
     };
 
     /// Registers a device that is a child of `parent`, whose driver has to be bound to it and to
-    /// unregister the device before it is unbound.
-    pub(crate) fn new(parent: &device::Device, data: Arc<T>) -> Result<Self> {
+    /// unregister the device before it is unbound. Pages are unpinned on `queue`.
+    pub(crate) fn new(parent: &device::Device, queue: Arc<WorkQueue>, ops: Arc<T>) -> Result<Self> {
+        let data = KBox::pin_init(
+            pin_init!(Data {
+                ops,
+                queue,
+                pins <- new_mutex!(None, "vfio_ap::vfio.pins"),
+            }),
+            GFP_KERNEL,
+        )?;
         // SAFETY: The parent is valid, and VFIO takes a reference to it before it needs one. The
         // size is that of a structure that begins with a `struct vfio_device`.
         let raw = from_err_ptr(unsafe {
@@ -249,10 +170,10 @@ impl<T: Ops> Registration<T> {
     ///
     /// `raw` has to be a device that [`Self::new`] made, with data, and has to be registered as
     /// long as the reference is used.
-    unsafe fn data<'a>(raw: *mut own::vfio_device) -> Option<&'a Arc<T>> {
+    unsafe fn data<'a>(raw: *mut own::vfio_device) -> Option<&'a Data<T>> {
         // SAFETY: By the safety requirements. The data is written before the device is registered,
         // and taken out when that is over.
-        unsafe { (*raw.cast::<Inner<T>>()).data.as_ref() }
+        unsafe { (*raw.cast::<Inner<T>>()).data.as_deref() }
     }
 
     extern "C" fn open_callback(raw: *mut own::vfio_device) -> c_int {
@@ -263,25 +184,42 @@ impl<T: Ops> Registration<T> {
             // reference as long as it is not null.
             let kvm =
                 NonNull::new(unsafe { (*raw).kvm }).map(|kvm| unsafe { Kvm::get(kvm.cast()) });
-            // SAFETY: `Device` is a transparent wrapper, and VFIO holds a reference.
-            let device = unsafe { &*raw.cast::<Device>() };
+            let device = NonNull::new(raw).ok_or(ENODEV)?;
+            // SAFETY: The device is being opened, and closed below or in `close_callback()`.
+            let pins = unsafe { Pins::new(device, &data.queue) }?;
 
-            T::open(data, device.into(), kvm)?;
-            Ok(0)
+            *data.pins.lock() = Some(pins.clone());
+            let result = T::open(&data.ops, pins, kvm);
+            if result.is_err() {
+                Self::end_pins(data);
+            }
+            result.map(|()| 0)
         })
     }
 
     extern "C" fn close_callback(raw: *mut own::vfio_device) {
         // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
         if let Some(data) = unsafe { Self::data(raw) } {
-            T::close(data);
+            T::close(&data.ops);
+            Self::end_pins(data);
         }
+    }
+
+    fn end_pins(data: &Data<T>) {
+        // Out of the lock, which `dma_unmap` takes, and it may be what unpinning waits for.
+        let pins = data.pins.lock().clone();
+
+        if let Some(pins) = pins {
+            pins.close();
+        }
+        let pins = data.pins.lock().take();
+        drop(pins);
     }
 
     extern "C" fn ioctl_callback(raw: *mut own::vfio_device, cmd: c_uint, arg: usize) -> isize {
         // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
         let result = match unsafe { Self::data(raw) } {
-            Some(data) => T::ioctl(data, cmd, arg),
+            Some(data) => T::ioctl(&data.ops, cmd, arg),
             None => Err(ENODEV),
         };
 
@@ -290,17 +228,20 @@ impl<T: Ops> Registration<T> {
 
     extern "C" fn dma_unmap_callback(raw: *mut own::vfio_device, iova: u64, length: u64) {
         // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
-        if let Some(data) = unsafe { Self::data(raw) } {
-            if length != 0 {
-                T::dma_unmap(data, iova, iova.saturating_add(length - 1));
-            }
+        let Some(data) = (unsafe { Self::data(raw) }) else {
+            return;
+        };
+        let pins = data.pins.lock().clone();
+
+        if let (Some(pins), Some(length)) = (pins, length.checked_sub(1)) {
+            T::dma_unmap(&data.ops, &pins, iova, iova.saturating_add(length));
         }
     }
 
     extern "C" fn request_callback(raw: *mut own::vfio_device, count: c_uint) {
         // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
         if let Some(data) = unsafe { Self::data(raw) } {
-            T::request(data, count);
+            T::request(&data.ops, count);
         }
     }
 }

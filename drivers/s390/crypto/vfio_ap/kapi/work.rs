@@ -7,14 +7,69 @@
 //!
 //! C header: `include/linux/workqueue.h`
 
+use super::bindings as own;
+use core::ptr::NonNull;
 use kernel::{
     bindings,
     container_of,
     prelude::*,
-    sync::LockClassKey,
+    sync::{
+        Arc,
+        LockClassKey, //
+    },
     time::Delta,
     types::Opaque, //
 };
+
+/// An unbound work queue; destroyed when dropped.
+///
+/// # Invariants
+///
+/// The pointer is to a work queue that was allocated and not yet destroyed.
+pub(crate) struct WorkQueue(NonNull<bindings::workqueue_struct>);
+
+// SAFETY: Work can be queued, and the queue destroyed, from any thread.
+unsafe impl Send for WorkQueue {}
+
+// SAFETY: As above.
+unsafe impl Sync for WorkQueue {}
+
+impl WorkQueue {
+    /// Makes a work queue.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(name: &'static CStr) -> Result<Arc<Self>> {
+        Self::with_rescuer(name, false)
+    }
+
+    /// Makes a work queue with a thread of its own for when no other can be had, so that its work
+    /// is done even if memory is short. The work must not wait for that of other queues.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new_with_rescuer(name: &'static CStr) -> Result<Arc<Self>> {
+        Self::with_rescuer(name, true)
+    }
+
+    fn with_rescuer(name: &'static CStr, rescuer: bool) -> Result<Arc<Self>> {
+        // SAFETY: The name is a C string, and is copied.
+        let raw = unsafe { own::vfio_ap_shim_alloc_workqueue(name.as_char_ptr(), rescuer) };
+        // INVARIANT: Just allocated.
+        let queue = NonNull::new(raw).map(Self).ok_or(ENOMEM)?;
+
+        Ok(Arc::new(queue, GFP_KERNEL)?)
+    }
+}
+
+impl Drop for WorkQueue {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant. No work is left: each worker has a reference to its queue.
+        unsafe { bindings::destroy_workqueue(self.0.as_ptr()) };
+    }
+}
 
 /// What is to be done from time to time.
 pub(crate) trait Task: Send + Sync + 'static {
@@ -22,12 +77,14 @@ pub(crate) trait Task: Send + Sync + 'static {
     fn run(&self) -> Option<Delta>;
 }
 
-/// A task on the kernel's unbound work queue; stopped and waited for when dropped.
+/// A task on a work queue; stopped and waited for when dropped.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Worker<T: Task> {
     #[pin]
     work: Opaque<bindings::delayed_work>,
     task: T,
+    // Dropped after the work was stopped.
+    queue: Arc<WorkQueue>,
 }
 
 // SAFETY: Delayed work can be queued and cancelled from any thread.
@@ -39,6 +96,7 @@ unsafe impl<T: Task> Sync for Worker<T> {}
 impl<T: Task> Worker<T> {
     /// Makes a worker that does nothing yet.
     pub(crate) fn new(
+        queue: Arc<WorkQueue>,
         task: T,
         name: &'static CStr,
         work_key: Pin<&'static LockClassKey>,
@@ -67,17 +125,18 @@ impl<T: Task> Worker<T> {
                 }
             }),
             task,
+            queue,
         })
     }
 
     /// Does the task after `delay`, unless it is about to be done. Does not sleep.
     pub(crate) fn kick(&self, delay: Delta) {
         // SAFETY: The work was initialized, and is cancelled before its memory ends. The work
-        // queue is a static of the kernel.
+        // queue is there as long as this value.
         unsafe {
             bindings::queue_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
-                bindings::system_dfl_wq,
+                self.queue.0.as_ptr(),
                 self.work.get(),
                 bindings::__msecs_to_jiffies(delay.as_millis().max(0) as c_uint),
             )

@@ -18,7 +18,7 @@ use super::{
         ApqnSet,
         Matrix, //
     },
-    quiesce::ResetReport,
+    quiesce::ResetOutcome,
     table::{
         AdapterRows,
         ApqnTable, //
@@ -28,8 +28,8 @@ use super::{
 /// The queues that may be passed to a guest: bound to this driver, and left clean by the reset that
 /// came before.
 ///
-/// A queue enters only by the report of a finished reset. It stays while a guest uses it, and
-/// leaves when the next reset of it begins or it is unbound.
+/// A queue stays while a guest uses it, and leaves when the next reset of it begins or it is
+/// unbound.
 #[derive(Debug)]
 pub struct PassableTable<R> {
     passable: ApqnTable<R>,
@@ -45,12 +45,12 @@ impl<R: BorrowMut<AdapterRows>> PassableTable<R> {
 
     /// Notes how the reset of a bound queue ended. Returns whether the table changed.
     ///
-    /// The queue may be passed if [`ResetReport::is_clean`], and may not otherwise.
-    pub fn record(&mut self, report: &ResetReport) -> bool {
-        if report.is_clean() {
-            self.passable.insert(report.apqn())
+    /// The queue may be passed if [`ResetOutcome::is_clean`], and may not otherwise.
+    pub fn record(&mut self, apqn: Apqn, outcome: ResetOutcome) -> bool {
+        if outcome.is_clean() {
+            self.passable.insert(apqn)
         } else {
-            self.passable.remove(report.apqn())
+            self.passable.remove(apqn)
         }
     }
 
@@ -58,6 +58,11 @@ impl<R: BorrowMut<AdapterRows>> PassableTable<R> {
     /// changed.
     pub fn forget(&mut self, apqn: Apqn) -> bool {
         self.passable.remove(apqn)
+    }
+
+    /// Notes that resets begin of every queue of `set`.
+    pub fn forget_all(&mut self, set: &ApqnSet) {
+        self.passable.remove_all(set);
     }
 }
 

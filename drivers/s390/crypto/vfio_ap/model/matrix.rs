@@ -127,6 +127,9 @@ pub struct ApqnSet {
 }
 
 impl ApqnSet {
+    /// No APQN.
+    pub const EMPTY: ApqnSet = ApqnSet::product(Mask256::EMPTY, Mask256::EMPTY);
+
     /// Returns the cross product of adapters and domains.
     pub const fn product(apm: Mask256, aqm: Mask256) -> ApqnSet {
         ApqnSet {

@@ -58,14 +58,13 @@ pub use self::{
         OwnershipTable, //
     },
     quiesce::{
-        EnableOutcome,
+        DisableVerdict,
+        EnableVerdict,
         IrqDisable,
-        IrqDisableStep,
-        Quiesced,
+        Next,
+        Orphan,
         Reset,
-        ResetOutcome,
-        ResetReport,
-        ResetStep, //
+        ResetOutcome, //
     },
     status::{
         ResponseCode,

@@ -79,17 +79,17 @@ pub(crate) fn status(code: u8) -> StatusWord {
     StatusWord::from_raw(u32::from(code) << 16)
 }
 
-/// The report of a reset of `apqn` that ended as ZAPQ's response `code` says, 00 being confirmed.
-pub(crate) fn report(apqn: Apqn, code: u8) -> ResetReport {
-    let mut reset = Reset::new(apqn);
-    let mut step = reset.requested(status(code));
-    if code == 0 {
-        assert_eq!(step, ResetStep::Poll);
-        step = reset.polled(status(0));
-    }
-    match step {
-        ResetStep::Finished(report) => report,
-        step => panic!("{step:?}"),
+/// How a reset ends when ZAPQ's response is `code`, 00 being confirmed by TAPQ.
+pub(crate) fn reset_outcome(code: u8) -> ResetOutcome {
+    let mut reset = Reset::new();
+    let next = match reset.requested(status(code)) {
+        Next::Poll => reset.polled(status(code)),
+        next => next,
+    };
+
+    match next {
+        Next::Done(outcome) => outcome,
+        next => panic!("{next:?}"),
     }
 }
 

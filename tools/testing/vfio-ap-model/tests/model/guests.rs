@@ -13,7 +13,7 @@ use super::common::*;
 fn passable(queues: &Pairs) -> PassableTable<Box<AdapterRows>> {
     let mut table = PassableTable::new(rows());
     for &(apid, apqi) in queues {
-        assert!(table.record(&report(apqn(apid, apqi), 0)));
+        assert!(table.record(apqn(apid, apqi), reset_outcome(0)));
     }
     table
 }
@@ -105,16 +105,16 @@ fn a_queue_is_passable_from_a_clean_reset_until_the_next_or_its_removal() {
     assert!(!table.contains(queue));
     // Deconfigured and checkstopped queues are passed as they are.
     for code in [0x00, 0x03, 0x04] {
-        assert!(table.record(&report(queue, code)));
+        assert!(table.record(queue, reset_outcome(code)));
         assert!(table.contains(queue));
-        assert!(!table.record(&report(queue, code)));
+        assert!(!table.record(queue, reset_outcome(code)));
         assert!(table.forget(queue));
         assert!(!table.contains(queue));
         assert!(!table.forget(queue));
     }
     for code in [0x01, 0x06, 0x42, 0x77] {
-        assert!(table.record(&report(queue, 0)));
-        assert!(table.record(&report(queue, code)), "{code:02x}");
+        assert!(table.record(queue, reset_outcome(0)));
+        assert!(table.record(queue, reset_outcome(code)), "{code:02x}");
         assert!(!table.contains(queue), "{code:02x}");
     }
 }
@@ -180,7 +180,7 @@ proptest! {
         for (add, apid, apqi) in changes {
             let queue = apqn(apid, apqi);
             if add {
-                table.record(&report(queue, 0));
+                table.record(queue, reset_outcome(0));
             } else {
                 table.forget(queue);
             }

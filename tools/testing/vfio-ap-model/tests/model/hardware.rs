@@ -15,6 +15,8 @@ const TRANSIENT: [u8; 3] = [0x02, 0x05, 0x0a];
 
 const IRQ_ENABLED: u32 = 0x0100_0000;
 
+const QUIESCED: Next<DisableVerdict> = Next::Done(DisableVerdict::Quiesced);
+
 #[test]
 fn response_codes_are_those_of_the_bus() {
     // AP_RESPONSE_* of drivers/s390/crypto/ap_bus.h.
@@ -91,132 +93,90 @@ fn status_bits_are_where_the_architecture_has_them() {
 
 #[test]
 fn enabling_tells_which_notification_byte_hardware_may_use() {
-    let queue = apqn(4, 0x47);
-
     for code in 0..=255 {
-        // The outcome, and whether there is a proof for the byte before.
-        let (name, proof) = match EnableOutcome::of(queue, status(code)) {
-            EnableOutcome::Enabled { previous } => ("enabled", Some(previous)),
-            EnableOutcome::AlreadyEnabled => ("already", None),
-            EnableOutcome::Busy => ("busy", None),
-            EnableOutcome::Refused => ("refused", None),
-            EnableOutcome::Gone { previous } => ("gone", Some(previous)),
-            EnableOutcome::Unexpected => ("unexpected", None),
+        let expected = match code {
+            0x00 => EnableVerdict::Enabled,
+            0x07 => EnableVerdict::AlreadyEnabled,
+            0x02 | 0x05 | 0x0a => EnableVerdict::Busy,
+            0x06 | 0x08 => EnableVerdict::Refused,
+            0x01 | 0x03 | 0x04 => EnableVerdict::Gone,
+            _ => EnableVerdict::Unexpected,
         };
-        let (expected, proven) = match code {
-            0x00 => ("enabled", true),
-            0x07 => ("already", false),
-            0x02 | 0x05 | 0x0a => ("busy", false),
-            0x06 | 0x08 => ("refused", false),
-            0x01 | 0x03 | 0x04 => ("gone", true),
-            _ => ("unexpected", false),
-        };
-        assert_eq!(name, expected, "{code:02x}");
-        assert_eq!(
-            proof.map(|proof| proof.apqn()),
-            proven.then_some(queue),
-            "{code:02x}"
-        );
+
+        assert_eq!(EnableVerdict::of(status(code)), expected, "{code:02x}");
     }
 }
 
 #[test]
 fn a_disable_is_done_when_it_is_seen_to_be() {
-    let mut disable = IrqDisable::new(apqn(4, 0x47));
+    let mut disable = IrqDisable::new();
     let still_enabled = StatusWord::from_raw(IRQ_ENABLED);
 
-    assert_eq!(disable.requested(status(0x05)), IrqDisableStep::Request);
-    assert_eq!(disable.requested(status(0x00)), IrqDisableStep::Poll);
-    assert_eq!(disable.polled(still_enabled), IrqDisableStep::Poll);
-    match disable.polled(status(0x00)) {
-        IrqDisableStep::Quiesced(proof) => assert_eq!(proof.apqn(), apqn(4, 0x47)),
-        step => panic!("{step:?}"),
-    }
+    assert_eq!(disable.requested(status(0x05)), Next::Request);
+    assert_eq!(disable.requested(status(0x00)), Next::Poll);
+    assert_eq!(disable.polled(still_enabled), Next::Poll);
+    assert_eq!(disable.polled(status(0x00)), QUIESCED);
 }
 
 #[test]
 fn a_disable_that_hardware_did_not_take_proves_nothing() {
-    let mut disable = IrqDisable::new(apqn(4, 0x47));
+    let mut disable = IrqDisable::new();
 
     // The queue reports interrupts disabled, and an enabling may be under way.
-    assert_eq!(disable.polled(status(0x00)), IrqDisableStep::Request);
-    assert_eq!(disable.requested(status(0x05)), IrqDisableStep::Request);
-    assert_eq!(disable.polled(status(0x00)), IrqDisableStep::Request);
-    assert_eq!(disable.requested(status(0x07)), IrqDisableStep::Poll);
+    assert_eq!(disable.polled(status(0x00)), Next::Request);
+    assert_eq!(disable.requested(status(0x05)), Next::Request);
+    assert_eq!(disable.polled(status(0x00)), Next::Request);
+    assert_eq!(disable.requested(status(0x07)), Next::Poll);
     // To ask again, in vain, does not undo that it was taken.
-    assert_eq!(disable.requested(status(0x05)), IrqDisableStep::Request);
-    assert!(matches!(
-        disable.polled(status(0x00)),
-        IrqDisableStep::Quiesced(_)
-    ));
-}
-
-#[test]
-fn without_an_enabling_under_way_it_is_enough_to_look() {
-    let mut disable = IrqDisable::with_settled(apqn(4, 0x47));
-
-    assert_eq!(
-        disable.polled(StatusWord::from_raw(IRQ_ENABLED)),
-        IrqDisableStep::Poll
-    );
-    assert_eq!(disable.polled(status(0x02)), IrqDisableStep::Poll);
-    assert!(matches!(
-        disable.polled(status(0x00)),
-        IrqDisableStep::Quiesced(_)
-    ));
+    assert_eq!(disable.requested(status(0x05)), Next::Request);
+    assert_eq!(disable.polled(status(0x00)), QUIESCED);
 }
 
 #[test]
 fn a_reset_that_hardware_did_not_take_is_asked_for_again() {
-    let mut reset = Reset::new(apqn(4, 0x47));
+    let mut reset = Reset::new();
 
-    assert_eq!(reset.requested(status(0x02)), ResetStep::Poll);
-    assert_eq!(reset.polled(status(0x02)), ResetStep::Poll);
-    assert_eq!(reset.polled(status(0x00)), ResetStep::Request);
-    assert_eq!(reset.requested(status(0x00)), ResetStep::Poll);
-    assert_eq!(reset.polled(status(0x02)), ResetStep::Poll);
-    match reset.polled(status(0x00)) {
-        ResetStep::Finished(report) => {
-            assert_eq!(report.apqn(), apqn(4, 0x47));
-            assert_eq!(report.outcome(), ResetOutcome::Completed);
-        }
-        step => panic!("{step:?}"),
-    }
+    assert_eq!(reset.requested(status(0x02)), Next::Poll);
+    assert_eq!(reset.polled(status(0x02)), Next::Poll);
+    assert_eq!(reset.polled(status(0x00)), Next::Request);
+    assert_eq!(reset.requested(status(0x00)), Next::Poll);
+    assert_eq!(reset.polled(status(0x02)), Next::Poll);
+    assert_eq!(
+        reset.polled(status(0x00)),
+        Next::Done(ResetOutcome::Completed)
+    );
 }
 
 #[test]
 fn an_idle_queue_that_nobody_reset_is_not_taken_for_a_reset_one() {
-    assert_eq!(
-        Reset::new(apqn(4, 0x47)).polled(status(0x00)),
-        ResetStep::Request
-    );
+    assert_eq!(Reset::new().polled(status(0x00)), Next::Request);
 }
 
 #[test]
 fn a_failed_association_needs_another_reset() {
     for code in [0x35, 0x36] {
-        let mut reset = Reset::new(apqn(4, 0x47));
+        let mut reset = Reset::new();
 
-        assert_eq!(reset.requested(status(0x00)), ResetStep::Poll);
-        assert_eq!(reset.polled(status(code)), ResetStep::Request);
+        assert_eq!(reset.requested(status(0x00)), Next::Poll);
+        assert_eq!(reset.polled(status(code)), Next::Request);
         // Not taken this time, so that an idle queue proves nothing.
-        assert_eq!(reset.requested(status(0x05)), ResetStep::Poll);
-        assert_eq!(reset.polled(status(0x00)), ResetStep::Request);
+        assert_eq!(reset.requested(status(0x05)), Next::Poll);
+        assert_eq!(reset.polled(status(0x00)), Next::Request);
     }
 }
 
 #[test]
 fn an_association_that_fails_under_way_forgets_what_was_accepted() {
-    let mut reset = Reset::new(apqn(4, 0x47));
+    let mut reset = Reset::new();
 
-    assert_eq!(reset.requested(status(0x00)), ResetStep::Poll);
-    assert_eq!(reset.polled(status(0x36)), ResetStep::Request);
-    assert_eq!(reset.polled(status(0x00)), ResetStep::Request);
+    assert_eq!(reset.requested(status(0x00)), Next::Poll);
+    assert_eq!(reset.polled(status(0x36)), Next::Request);
+    assert_eq!(reset.polled(status(0x00)), Next::Request);
 }
 
 #[test]
-fn reports_say_what_the_end_of_a_reset_proves() {
-    for (code, outcome, clean, proof) in [
+fn the_end_of_a_reset_says_what_is_certain() {
+    for (code, outcome, is_clean, is_quiesced) in [
         (0x00, ResetOutcome::Completed, true, true),
         (0x01, ResetOutcome::Gone, false, true),
         (0x03, ResetOutcome::Deconfigured, true, true),
@@ -224,15 +184,47 @@ fn reports_say_what_the_end_of_a_reset_proves() {
         (0x06, ResetOutcome::Unexpected(0x06), false, false),
         (0x77, ResetOutcome::Unexpected(0x77), false, false),
     ] {
-        let report = report(apqn(4, 0x47), code);
+        assert_eq!(reset_outcome(code), outcome);
+        assert_eq!(outcome.raw_response(), code);
+        assert_eq!(outcome.is_clean(), is_clean, "{code:02x}");
+        assert_eq!(outcome.is_quiesced(), is_quiesced, "{code:02x}");
+    }
+}
 
-        assert_eq!(report.outcome(), outcome);
-        assert_eq!(report.is_clean(), clean, "{code:02x}");
-        assert_eq!(
-            report.into_quiesced().map(|proof| proof.apqn()),
-            proof.then_some(apqn(4, 0x47)),
-            "{code:02x}"
-        );
+#[test]
+fn an_orphan_is_at_rest_when_a_reset_was_seen_to_end() {
+    let mut orphan = Orphan::new(None, None);
+
+    // Interrupts may be another's by now, or not yet shown to be enabled.
+    assert!(!orphan.polled(status(0x00)));
+    assert!(!orphan.polled(StatusWord::from_raw(IRQ_ENABLED)));
+    assert!(!orphan.polled(status(0x05)));
+    assert!(!orphan.polled(status(0x77)));
+    assert!(!orphan.polled(status(0x02)));
+    assert!(orphan.polled(status(0x00)));
+}
+
+#[test]
+fn an_orphan_goes_on_with_what_was_accepted() {
+    let mut reset = Reset::new();
+    let mut disable = IrqDisable::new();
+
+    assert_eq!(reset.requested(status(0x05)), Next::Poll);
+    assert!(!Orphan::new(Some(&reset), None).polled(status(0x00)));
+    assert_eq!(reset.requested(status(0x00)), Next::Poll);
+    assert!(Orphan::new(Some(&reset), None).polled(StatusWord::from_raw(IRQ_ENABLED)));
+    assert!(!Orphan::new(Some(&reset), None).polled(status(0x02)));
+
+    assert!(!Orphan::new(None, Some(&disable)).polled(status(0x00)));
+    assert_eq!(disable.requested(status(0x00)), Next::Poll);
+    assert!(!Orphan::new(None, Some(&disable)).polled(StatusWord::from_raw(IRQ_ENABLED)));
+    assert!(Orphan::new(None, Some(&disable)).polled(status(0x00)));
+}
+
+#[test]
+fn an_orphan_whose_queue_is_gone_is_at_rest() {
+    for code in GONE {
+        assert!(Orphan::new(None, None).polled(status(code)), "{code:02x}");
     }
 }
 
@@ -250,7 +242,7 @@ proptest! {
     fn nothing_but_a_disable_taken_and_seen_or_a_queue_gone_proves_quiescence(
         answers in vec((response(), any::<bool>()), 1..20),
     ) {
-        let mut disable = IrqDisable::new(apqn(1, 2));
+        let mut disable = IrqDisable::new();
         let mut polling = false;
 
         for (code, irq_enabled) in answers {
@@ -261,25 +253,25 @@ proptest! {
             let seen = polling && code == 0 && !irq_enabled;
 
             prop_assert_eq!(
-                matches!(step, IrqDisableStep::Quiesced(_)),
+                step == QUIESCED,
                 seen || GONE.contains(&code)
             );
             match step {
-                IrqDisableStep::Request => {
+                Next::Request => {
                     prop_assert!(!polling && TRANSIENT.contains(&code));
                 }
-                IrqDisableStep::Poll if polling => {
+                Next::Poll if polling => {
                     prop_assert!(TRANSIENT.contains(&code) || code == 0 && irq_enabled);
                 }
-                IrqDisableStep::Poll => prop_assert!(code == 0 || code == 7),
-                IrqDisableStep::Quiesced(_) => break,
-                IrqDisableStep::Unexpected => {
+                Next::Poll => prop_assert!(code == 0 || code == 7),
+                QUIESCED => break,
+                Next::Done(DisableVerdict::Unexpected) => {
                     prop_assert!(!GONE.contains(&code) && !TRANSIENT.contains(&code));
                     prop_assert!(code != 0 && (polling || code != 7));
                     break;
                 }
             }
-            polling = matches!(step, IrqDisableStep::Poll);
+            polling = matches!(step, Next::Poll);
         }
     }
 
@@ -287,7 +279,7 @@ proptest! {
     fn a_reset_completes_only_if_it_was_taken_and_seen_to_end(
         answers in vec(response(), 1..20),
     ) {
-        let mut reset = Reset::new(apqn(1, 2));
+        let mut reset = Reset::new();
         let mut polling = false;
         // All that was answered since the last request, the request's own answer first.
         let mut since_request = Vec::new();
@@ -304,22 +296,21 @@ proptest! {
             };
 
             match step {
-                ResetStep::Request => {
+                Next::Request => {
                     prop_assert!(polling);
                     prop_assert!(
                         [0x35, 0x36].contains(&code) || code == 0 && since_request[0] != 0
                     );
                     polling = false;
                 }
-                ResetStep::Poll => {
+                Next::Poll => {
                     prop_assert!(TRANSIENT.contains(&code) || !polling && code == 0);
                     polling = true;
                 }
-                ResetStep::Finished(report) => {
-                    let outcome = report.outcome();
+                Next::Done(outcome) => {
                     prop_assert_eq!(outcome == ResetOutcome::Completed, code == 0);
-                    prop_assert_eq!(report.is_clean(), [0, 3, 4].contains(&code));
-                    prop_assert_eq!(report.into_quiesced().is_some(), [0, 1, 3, 4].contains(&code));
+                    prop_assert_eq!(outcome.is_clean(), [0, 3, 4].contains(&code));
+                    prop_assert_eq!(outcome.is_quiesced(), [0, 1, 3, 4].contains(&code));
                     if code == 0 {
                         prop_assert!(polling && since_request[0] == 0);
                         prop_assert!(
