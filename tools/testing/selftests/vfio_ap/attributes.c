@@ -20,14 +20,18 @@ static const char * const shown_attributes[] = {
 };
 
 /* What an mdev shows, in one string. */
-static void snapshot(const char *uuid, char text[8192])
+static void snapshot(struct __test_metadata *_metadata, const char *uuid,
+		     char text[8192])
 {
 	unsigned int i;
 
 	text[0] = 0;
 	for (i = 0; i < ARRAY_SIZE(shown_attributes); i++)
-		mdev_read(uuid, shown_attributes[i], text + strlen(text), 2048);
-	mdev_read(uuid, "ap_config", text + strlen(text), 2048);
+		ASSERT_LE(0, mdev_read(uuid, shown_attributes[i],
+				       text + strlen(text), 2048));
+	/* Three masks at least. */
+	ASSERT_LT(3 * 66, mdev_read(uuid, "ap_config", text + strlen(text),
+				    2048));
 	/* A line of its own is not for what is in a diagnostic line. */
 	for (; *text; text++)
 		if (*text == '\n')
@@ -370,14 +374,19 @@ static const struct bad_number {
 /* Whatever is refused changes nothing. */
 TEST_F(attributes, bad_numbers)
 {
-	char before[8192], after[8192];
+	char before[8192], after[8192], text[64];
 	unsigned int i, j;
 
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter",
 				 host.adapter[0]));
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_domain", host.domain[0]));
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_control_domain", 1));
-	snapshot(self->uuid, before);
+	snapshot(_metadata, self->uuid, before);
+	snprintf(text, sizeof(text), "%02x.%04x %02x.%04x 0001 0x",
+		 host.adapter[0], host.domain[0], host.adapter[0],
+		 host.domain[0]);
+	ASSERT_EQ(0, strncmp(before, text, strlen(text)))
+		TH_LOG("%.100s", before);
 	for (i = 0; i < ARRAY_SIZE(assign_attributes); i++) {
 		for (j = 0; j < ARRAY_SIZE(bad_numbers); j++) {
 			EXPECT_EQ(bad_numbers[j].error,
@@ -387,7 +396,7 @@ TEST_F(attributes, bad_numbers)
 				       assign_attributes[i]);
 		}
 	}
-	snapshot(self->uuid, after);
+	snapshot(_metadata, self->uuid, after);
 	EXPECT_STREQ(before, after);
 }
 
@@ -512,12 +521,12 @@ TEST_F(attributes, ap_config_refuses)
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter",
 				 host.adapter[0]));
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_control_domain", 1));
-	snapshot(self->uuid, before);
+	snapshot(_metadata, self->uuid, before);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(-EINVAL, mdev_write(self->uuid, "ap_config", bad[i]))
 			TH_LOG("'%s'", bad[i]);
 	}
-	snapshot(self->uuid, after);
+	snapshot(_metadata, self->uuid, after);
 	EXPECT_STREQ(before, after);
 }
 
@@ -536,12 +545,12 @@ TEST_F(attributes, ap_config_malformed)
 	unsigned int i;
 
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_control_domain", 1));
-	snapshot(self->uuid, before);
+	snapshot(_metadata, self->uuid, before);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(-EINVAL, mdev_write(self->uuid, "ap_config", bad[i]))
 			TH_LOG("'%s'", bad[i]);
 	}
-	snapshot(self->uuid, after);
+	snapshot(_metadata, self->uuid, after);
 	EXPECT_STREQ(before, after);
 }
 
@@ -595,12 +604,12 @@ TEST_F(attributes, ap_config_beyond_the_maximum)
 		test_skip(_metadata, "no domain is beyond the maximum");
 	mask_set(good, host.max_domain, true);
 	mask_set(bad, host.max_domain + 1, true);
-	snapshot(self->uuid, before);
+	snapshot(_metadata, self->uuid, before);
 	config_text(config, none, none, bad);
 	EXPECT_EQ(-ENODEV, mdev_write(self->uuid, "ap_config", config));
 	config_text(config, none, bad, good);
 	EXPECT_EQ(-ENODEV, mdev_write(self->uuid, "ap_config", config));
-	snapshot(self->uuid, after);
+	snapshot(_metadata, self->uuid, after);
 	EXPECT_STREQ(before, after);
 	config_text(config, none, none, good);
 	EXPECT_EQ(0, mdev_write(self->uuid, "ap_config", config));

@@ -10,6 +10,7 @@ FIXTURE(exclusivity)
 	char second[UUID_LENGTH];
 	unsigned int a;
 	unsigned int d;
+	unsigned int nr_overrides;	/* of queues of the first adapters */
 };
 
 FIXTURE_SETUP(exclusivity)
@@ -36,9 +37,13 @@ static int override_driver(unsigned int a, unsigned int d, const char *driver)
 
 FIXTURE_TEARDOWN_PARENT(exclusivity)
 {
+	unsigned int i;
+
 	test_end();
 	/* Masks cannot be written while there is an override. */
 	override_driver(self->a, self->d, "\n");
+	for (i = 0; i < self->nr_overrides; i++)
+		override_driver(host.adapter[i / 2], host.domain[i % 2], "\n");
 	masks_restore();
 	queues_settle();
 }
@@ -243,6 +248,77 @@ TEST_F(exclusivity, driver_override)
 	EXPECT_EQ(0, override_driver(self->a, self->d, "\n"));
 	EXPECT_EQ(0, sysfs_write(AP_BUS "/apmask", host.test_apmask));
 	EXPECT_EQ(0, sysfs_write(AP_BUS "/aqmask", host.test_aqmask));
+}
+
+/*
+ * A driver override is taken back while its queue is assigned: the queue is reserved for
+ * the host from then on, though vfio_ap still has it. Nothing more is assigned to that
+ * device until the queue has been unassigned, because the whole matrix is checked.
+ */
+TEST_F(exclusivity, override_is_taken_back)
+{
+	static const uint64_t all[4] = { ~0UL, ~0UL, ~0UL, ~0UL };
+	unsigned int a, d, i;
+	char mask[MASK_LENGTH], config[256], before[256], text[4097];
+	uint64_t apm[4] = {}, aqm[4] = {}, none[4] = {};
+	char masks[3][MASK_LENGTH];
+
+	if (host.nr_adapters < 2 || host.nr_domains < 2)
+		test_skip(_metadata, "needs two adapters and two domains");
+	a = host.adapter[1];
+	d = host.domain[1];
+	ASSERT_EQ(0, mdev_remove(self->first));
+	mask_format(all, mask);
+	ASSERT_EQ(0, sysfs_write(AP_BUS "/aqmask", mask));
+	ASSERT_EQ(0, sysfs_write(AP_BUS "/apmask", mask));
+	queues_settle();
+	/* Two adapters and two domains are vfio_ap's. */
+	self->nr_overrides = 4;
+	for (i = 0; i < 4; i++) {
+		uint16_t apqn = APQN(host.adapter[i / 2], host.domain[i % 2]);
+
+		ASSERT_EQ(0, override_driver(APID(apqn), APQI(apqn), "vfio_ap"));
+		ASSERT_EQ(0, queue_unbind(apqn));
+		ASSERT_EQ(0, queue_bind(apqn, "vfio_ap"));
+	}
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_domain", self->d));
+	ASSERT_EQ(0, override_driver(self->a, self->d, "\n"));
+	ASSERT_LT(0, mdev_read(self->second, "ap_config", before,
+			       sizeof(before)));
+
+	EXPECT_EQ(-EADDRNOTAVAIL,
+		  mdev_assign(self->second, "assign_adapter", a));
+	EXPECT_EQ(-EADDRNOTAVAIL, mdev_assign(self->second, "assign_domain", d));
+	mask_set(apm, self->a, true);
+	mask_set(apm, a, true);
+	mask_set(aqm, self->d, true);
+	mask_format(apm, masks[0]);
+	mask_format(aqm, masks[1]);
+	mask_format(none, masks[2]);
+	snprintf(config, sizeof(config), "%s,%s,%s", masks[0], masks[1],
+		 masks[2]);
+	EXPECT_EQ(-EADDRNOTAVAIL, mdev_write(self->second, "ap_config", config));
+	ASSERT_LT(0, mdev_read(self->second, "ap_config", text, sizeof(text)));
+	EXPECT_STREQ(before, text);
+	EXPECT_MATRIX(self->second, "%02x.%04x\n", self->a, self->d);
+	/* What adds nothing is no assignment. */
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_control_domain", d));
+
+	/* Another adapter instead of this one. */
+	mask_set(apm, self->a, false);
+	mask_format(apm, masks[0]);
+	snprintf(config, sizeof(config), "%s,%s,%s", masks[0], masks[1],
+		 masks[2]);
+	EXPECT_EQ(0, mdev_write(self->second, "ap_config", config));
+	EXPECT_MATRIX(self->second, "%02x.%04x\n", a, self->d);
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_domain", d));
+	/* The queue is the host's, and so it stays. */
+	EXPECT_EQ(-EADDRNOTAVAIL,
+		  mdev_assign(self->second, "assign_adapter", self->a));
+	EXPECT_EQ(0, mdev_assign(self->second, "unassign_domain", self->d));
+	EXPECT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
 }
 
 /* The host cannot take what is assigned; and can, when it is not any more. */

@@ -142,6 +142,15 @@ static void no_random_faults(void)
 	debugfs_write(FAIL_PAGE, "probability", "%lu", 0);
 }
 
+static void slow_resets(unsigned int ms)
+{
+	unsigned int a;
+
+	for (a = 0; a < host.nr_adapters; a++)
+		hw_change("adapter %u reset-time %u >/dev/null", host.adapter[a],
+			  ms);
+}
+
 FIXTURE_SETUP(faults)
 {
 	test_begin();
@@ -162,6 +171,8 @@ FIXTURE_SETUP(faults)
 FIXTURE_TEARDOWN_PARENT(faults)
 {
 	no_random_faults();
+	if (host.has_aphw)
+		slow_resets(1);
 	if (!path_exists(MODULE))
 		module_load();
 	queues_settle();
@@ -650,11 +661,21 @@ static int do_aqic(self_t *self)
 	case AP_RC_NORMAL:
 		return 0;
 	case AP_RC_BUSY:
-	case AP_RC_INVALID_ADDRESS:
 		return -ENOMEM;
+	case AP_RC_INVALID_ADDRESS:
+		/* The C driver's: see without_memory_is_busy. */
+		return host.driver_is_c ? -ENOMEM : -EFAULT;
 	default:
 		return -EIO;
 	}
+}
+
+/* The same, when nothing but 05 will do. */
+static int do_aqic_or_busy(self_t *self)
+{
+	int ret = do_aqic(self);
+
+	return ret == -ENOMEM && self->result.rc != AP_RC_BUSY ? -EFAULT : ret;
 }
 
 static int do_aqic_off(self_t *self)
@@ -743,6 +764,21 @@ TEST_F(faults, interrupts)
 	EXPECT_EQ(self->references, module_references());
 }
 
+/* What would work a moment later is no wrong address. */
+TEST_F(faults, without_memory_is_busy)
+{
+	GUEST_UP(&self->guest, .cdev = variant->cdev);
+	self->apqn = self->guest.apqn;
+	without_memory(_metadata, self, &(struct operation){
+		.name = "AQIC, enable", .act = do_aqic_or_busy,
+		.undo = undo_aqic, .check_refused = nothing_pinned,
+	});
+	guest_down(&self->guest);
+}
+
+C_DEFECT(faults, group, without_memory_is_busy, "answers 06");
+C_DEFECT(faults, iommufd, without_memory_is_busy, "answers 06");
+
 /* --- ioctls -------------------------------------------------------------- */
 
 static int do_reset(self_t *self)
@@ -795,6 +831,57 @@ TEST_F(faults, ioctls)
 		.name = "RESET", .act = do_reset,
 	});
 	close(event_fd);
+	guest_down(&self->guest);
+}
+
+/* The ioctl has said so: then no queue is still being reset. */
+static const char *all_are_reset(self_t *self)
+{
+	static char wrong[64];
+	unsigned int a, d;
+
+	for (a = 0; a < host.nr_adapters; a++)
+		for (d = 0; d < host.nr_domains; d++) {
+			uint16_t apqn = APQN(host.adapter[a], host.domain[d]);
+
+			if (ap_tapq(&self->guest.vmm, apqn, &self->result))
+				return self->guest.vmm.error;
+			if (!self->result.pgm && !self->result.rc)
+				continue;
+			snprintf(wrong, sizeof(wrong), "TAPQ of %02x.%04x: rc %02x",
+				 APID(apqn), APQI(apqn), self->result.rc);
+			return wrong;
+		}
+	return NULL;
+}
+
+/* A reset that was refused may be going on all the same. */
+static int resets_end(self_t *self)
+{
+	unsigned int a, d;
+
+	for (a = 0; a < host.nr_adapters; a++)
+		for (d = 0; d < host.nr_domains; d++)
+			if (ap_await(&self->guest.vmm,
+				     APQN(host.adapter[a], host.domain[d]),
+				     AP_RC_NORMAL, 0, 0, &self->result))
+				return -ETIMEDOUT;
+	return 0;
+}
+
+/* Without memory, too, VFIO_DEVICE_RESET waits for every queue, or says that it failed. */
+TEST_F(faults, reset_of_many_queues)
+{
+	if (!host.has_aphw)
+		test_skip(_metadata, "needs aphw, the emulated host's tool");
+	GUEST_UP(&self->guest, .cdev = variant->cdev,
+		 .adapters = host.nr_adapters, .domains = host.nr_domains);
+	slow_resets(300);
+	without_memory(_metadata, self, &(struct operation){
+		.name = "RESET of many queues", .prepare = resets_end,
+		.act = do_reset, .check_done = all_are_reset,
+	});
+	slow_resets(1);
 	guest_down(&self->guest);
 }
 

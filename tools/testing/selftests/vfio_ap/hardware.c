@@ -5,12 +5,16 @@
  *
  * All of it takes aphw, the emulated host's tool.
  */
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <linux/vfio.h>
 
 #include "lib/test.h"
 
 #define ISC	3
+
+/* VFIO_AP_CFG_CHG_IRQ_INDEX: newer than many headers. */
+#define CFG_CHG_IRQ	1
 
 /* Of ZAPQ and TAPQ, where guests can be protected. */
 #define AP_RC_STATE_CHANGE	0x0a
@@ -304,28 +308,18 @@ FIXTURE(configuration)
 
 FIXTURE_SETUP(configuration)
 {
-	char path[128];
-	uint64_t adm[4];
-	char text[MASK_LENGTH];
+	int domain;
 
 	test_begin();
 	NEED_APHW();
 	/* Reserved for the host's drivers, were they there? */
 	if (!host_gives_all_adapters())
 		test_skip(_metadata, "not all adapters are vfio_ap's");
-	ASSERT_LT(0, sysfs_read(AP_BUS "/ap_control_domain_mask", text,
-				sizeof(text)));
-	ASSERT_EQ(0, mask_parse(text, adm));
 	self->adapter = host_free_adapter();
-	for (self->domain = 0; self->domain <= host.max_domain;
-	     self->domain++) {
-		snprintf(path, sizeof(path), AP_DEVICES "/%02x.%04x",
-			 host.adapter[0], self->domain);
-		if (!path_exists(path) && !mask_test(adm, self->domain))
-			break;
-	}
-	if (self->adapter < 0 || self->domain > host.max_domain)
+	domain = host_free_domain();
+	if (self->adapter < 0 || domain < 0)
 		test_skip(_metadata, "the host has every adapter or domain");
+	self->domain = domain;
 	GUEST_UP(&self->guest);
 }
 
@@ -430,6 +424,181 @@ TEST_F(configuration, control_domain)
 	ASSERT_EQ(0, bus_rescan());
 	EXPECT_MASK(ADM, self->domain, false);
 	EXPECT_MASK(APM, APID(guest->apqn), true);
+}
+
+/*
+ * The guest's last adapter is unplugged, while its queue has interrupts enabled: what
+ * they hold is given back, and the guest has nothing, until the adapter is back.
+ */
+static void last_one_is_unplugged(struct __test_metadata *_metadata,
+				  struct guest *guest, const char *what,
+				  unsigned int number, uint16_t apqn)
+{
+	char text[4097], shown[64], attribute[32];
+	struct ap_result result;
+	struct ap_qci qci;
+	unsigned int i;
+
+	ASSERT_EQ(0, hw_change("%s add %u", what, number));
+	ASSERT_EQ(0, bus_rescan());
+	snprintf(attribute, sizeof(attribute), "assign_%s", what);
+	ASSERT_EQ(0, mdev_assign(guest->uuid, attribute, number));
+	snprintf(attribute, sizeof(attribute), "unassign_%s", what);
+	ASSERT_EQ(0, mdev_assign(guest->uuid, attribute,
+				 what[0] == 'a' ? APID(guest->apqn) :
+						  APQI(guest->apqn)));
+	snprintf(shown, sizeof(shown), "%02x.%04x\n", APID(apqn), APQI(apqn));
+	for (i = 0; i < 2; i++) {
+		if (i) {
+			ASSERT_EQ(0, hw_change("%s add %u", what, number));
+			ASSERT_EQ(0, bus_rescan());
+		}
+		ASSERT_OK(ap_await(&guest->vmm, apqn, AP_RC_NORMAL, 0, 0,
+				   &result), guest->vmm.error);
+		queue_settle(apqn);
+		ASSERT_OK(ap_reset(&guest->vmm, apqn, &result), guest->vmm.error);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		ASSERT_OK(ap_enable_irq(&guest->vmm, apqn, ISC, GUEST_NIB,
+					&result), guest->vmm.error);
+		EXPECT_EQ(AP_RC_NORMAL, result.rc);
+		EXPECT_EQ(4, pinned_kib());
+		ASSERT_LE(0, mdev_read(guest->uuid, "guest_matrix", text,
+				       sizeof(text)));
+		EXPECT_STREQ(shown, text);
+
+		ASSERT_EQ(0, hw_change("%s remove %u", what, number));
+		ASSERT_EQ(0, bus_rescan());
+		EXPECT_EQ(0, pinned_kib());
+		ASSERT_OK(ap_qci(&guest->vmm, &qci, &result), guest->vmm.error);
+		EXPECT_FALSE(mask_test(qci.apm, APID(apqn)) &&
+			     mask_test(qci.aqm, APQI(apqn)));
+		ASSERT_LE(0, mdev_read(guest->uuid, "guest_matrix", text,
+				       sizeof(text)));
+		EXPECT_EQ(NULL, strstr(text, shown));
+	}
+}
+
+TEST_F(configuration, last_adapter_is_unplugged)
+{
+	struct guest *guest = &self->guest;
+
+	last_one_is_unplugged(_metadata, guest, "adapter", self->adapter,
+			      APQN(self->adapter, APQI(guest->apqn)));
+}
+
+TEST_F(configuration, last_domain_is_unplugged)
+{
+	struct guest *guest = &self->guest;
+
+	last_one_is_unplugged(_metadata, guest, "domain", self->domain,
+			      APQN(APID(guest->apqn), self->domain));
+}
+
+/* The guest is told of each change of its configuration by an eventfd. */
+static int config_event(struct guest *guest)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irqs = {
+		.set = {
+			.argsz = sizeof(irqs),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = CFG_CHG_IRQ,
+			.count = 1,
+		},
+		.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+	};
+
+	if (irqs.fd < 0 ||
+	    ioctl(guest->vfio.device, VFIO_DEVICE_SET_IRQS, &irqs))
+		return -1;
+	return irqs.fd;
+}
+
+static uint64_t told(int event)
+{
+	uint64_t count = 0;
+
+	return read(event, &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+struct told {
+	int event;
+	uint64_t count;
+};
+
+static bool is_told(void *data)
+{
+	struct told *told_so_far = data;
+
+	told_so_far->count += told(told_so_far->event);
+	return told_so_far->count;
+}
+
+/*
+ * What comes and goes is the matter of the guest that it is assigned to. Another one is
+ * not told, whichever of them the driver looks at first.
+ */
+TEST_F(configuration, others_are_not_told)
+{
+	const struct {
+		const char *attribute;
+		const char *add;
+		const char *remove;
+		unsigned int number;
+	} parts[] = {
+		{ "assign_adapter", "adapter add %u", "adapter remove %u",
+		  self->adapter },
+		{ "assign_domain", "domain add %u control=off",
+		  "domain remove %u", self->domain },
+		{ "assign_control_domain", "domain add %u usage=off",
+		  "domain remove %u", self->domain },
+	};
+	struct guest second, *guests[] = { &self->guest, &second };
+	struct told events[2];
+	unsigned int i, n;
+
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "needs two domains");
+	GUEST_UP(&second, .nth = 1, .first_domain = 1);
+	for (n = 0; n < 2; n++) {
+		events[n].event = config_event(guests[n]);
+		ASSERT_LE(0, events[n].event);
+	}
+	for (i = 0; i < 2 * ARRAY_SIZE(parts); i++) {
+		unsigned int which = i / 2, owner = i & 1;
+		char unassign[64];
+
+		ASSERT_EQ(0, mdev_assign(guests[owner]->uuid,
+					 parts[which].attribute,
+					 parts[which].number));
+		for (n = 0; n < 2; n++) {
+			told(events[n].event);
+			events[n].count = 0;
+		}
+		ASSERT_EQ(0, hw_change(parts[which].add, parts[which].number));
+		ASSERT_EQ(0, bus_rescan());
+		EXPECT_TRUE(wait_until(is_told, &events[owner], hang_ms))
+			TH_LOG("guest %u, %s %u", owner, parts[which].attribute,
+			       parts[which].number);
+		events[owner].count = 0;
+		ASSERT_EQ(0, hw_change(parts[which].remove, parts[which].number));
+		ASSERT_EQ(0, bus_rescan());
+		EXPECT_TRUE(wait_until(is_told, &events[owner], hang_ms))
+			TH_LOG("guest %u, %s %u", owner, parts[which].attribute,
+			       parts[which].number);
+		EXPECT_EQ(0, told(events[!owner].event))
+			TH_LOG("guest %u, %s %u of the other", !owner,
+			       parts[which].attribute, parts[which].number);
+		snprintf(unassign, sizeof(unassign), "un%s",
+			 parts[which].attribute);
+		ASSERT_EQ(0, mdev_assign(guests[owner]->uuid, unassign,
+					 parts[which].number));
+		for (n = 0; n < 2; n++)
+			told(events[n].event);
+	}
 }
 
 /* Adapters of every type that the driver takes, in every mode. */

@@ -10,15 +10,13 @@
  * delay the others until it has: then both are repeated until the others finish in
  * time. If something does hold them up, they never do.
  */
-#include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 
 #include "lib/test.h"
+#include "lib/hold.h"
 
 #define ISC		3
 #define ROUNDS		10
@@ -149,55 +147,10 @@ static void end_slowness(struct guest *guest)
 	wait_until(is_operating, &guest->apqn, hang_ms);
 }
 
-/* A number that aphw shows of a queue, behind @what; -1 without. */
-static long hw_number(const struct guest *guest, const char *what)
-{
-	char command[64], line[512], *at;
-	long number = -1;
-	FILE *pipe;
-
-	snprintf(command, sizeof(command), "aphw queue %02x.%04x",
-		 APID(guest->apqn), APQI(guest->apqn));
-	pipe = popen(command, "r");
-	while (pipe && fgets(line, sizeof(line), pipe)) {
-		at = strstr(line, what);
-		if (at)
-			number = strtol(at + strlen(what), NULL, 10);
-	}
-	if (pipe)
-		pclose(pipe);
-	return number;
-}
-
 FIXTURE_TEARDOWN_PARENT(isolation)
 {
 	end_slowness(&self->slow);
 	test_end();
-}
-
-struct waiter {
-	struct guest *guest;
-	int (*wait)(struct guest *slow);
-	int result;
-	pid_t tid;
-	bool done;
-};
-
-static void *waiter(void *data)
-{
-	struct waiter *waiter = data;
-
-	__atomic_store_n(&waiter->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
-	waiter->result = waiter->wait(waiter->guest);
-	__atomic_store_n(&waiter->done, true, __ATOMIC_SEQ_CST);
-	return NULL;
-}
-
-static bool is_done(void *data)
-{
-	struct waiter *waiting = data;
-
-	return __atomic_load_n(&waiting->done, __ATOMIC_SEQ_CST);
 }
 
 /* The slow guest's queue is in its reset, or not the guest's any more, or all is over. */
@@ -210,25 +163,6 @@ static bool has_begun(void *data)
 		return true;
 	return !ap_tapq(&waiting->guest->vmm, waiting->guest->apqn, &result) &&
 	       result.rc;
-}
-
-/* Who waits is asleep in the kernel. */
-static bool sleeps(void *data)
-{
-	struct waiter *waiting = data;
-	char path[64], text[512], *state;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat",
-		 __atomic_load_n(&waiting->tid, __ATOMIC_SEQ_CST));
-	if (sysfs_read(path, text, sizeof(text)) < 0)
-		return false;
-	state = strrchr(text, ')');
-	return state && strchr("DS", state[2]);
-}
-
-static bool sleeps_or_is_done(void *data)
-{
-	return is_done(data) || sleeps(data);
 }
 
 /* It is not busy for ever. */
@@ -483,11 +417,11 @@ TEST_F(busy, aqic_is_answered_at_once)
 
 	ASSERT_EQ(0, slow_queue(slow, "response aqic 5 count 1000"));
 	for (i = 0; i < 10; i++) {
-		before = hw_number(slow, count);
+		before = hw_queue_number(slow->apqn, count);
 		ASSERT_LT(0, before);
 		ASSERT_OK(ap_aqic(&slow->vmm, slow->apqn, 0, 0, &result),
 			  slow->vmm.error);
-		asked = before - hw_number(slow, count);
+		asked = before - hw_queue_number(slow->apqn, count);
 		EXPECT_EQ(1, asked);
 		EXPECT_EQ(AP_RC_BUSY, result.rc);
 		ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC,
@@ -562,104 +496,9 @@ FIXTURE_TEARDOWN_PARENT(held_up)
 	test_end();
 }
 
-static void *missing_page;
-
-/* KVM copies the clock from there with kvm->lock held. */
-static int set_clock(struct guest *guest)
-{
-	struct kvm_device_attr attr = {
-		.group = KVM_S390_VM_TOD,
-		.attr = KVM_S390_VM_TOD_LOW,
-		.addr = (uintptr_t)missing_page,
-	};
-
-	return ioctl(guest->vmm.vm, KVM_SET_DEVICE_ATTR, &attr);
-}
-
 static int unmap(struct guest *guest)
 {
 	return vmm_vfio_unmap(&guest->vfio, 0, VMM_MEM_SIZE);
-}
-
-/* Who accesses missing_page sleeps, and the file that is returned has an event. */
-static int watch_missing_page(struct __test_metadata *_metadata)
-{
-	struct uffdio_register watched = {
-		.range.len = getpagesize(),
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-	int uffd;
-
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (uffd < 0)
-		test_skip(_metadata, "userfaultfd: %s", strerror(errno));
-	missing_page = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, missing_page);
-	watched.range.start = (uintptr_t)missing_page;
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &watched));
-	return uffd;
-}
-
-/* The machine monitor has kvm->lock held, and perhaps somebody needs it. */
-struct held {
-	struct waiter clock;
-	struct waiter change;
-	pthread_t setting;
-	pthread_t changing;
-	int uffd;
-};
-
-static void hold_up(struct __test_metadata *_metadata, struct held *held,
-		    struct guest *slow, int (*change)(struct guest *slow))
-{
-	struct pollfd fault = { .events = POLLIN };
-
-	*held = (struct held){
-		.clock = { .guest = slow, .wait = set_clock },
-		.change = { .guest = slow, .wait = change },
-		.uffd = watch_missing_page(_metadata),
-	};
-	fault.fd = held->uffd;
-	ASSERT_EQ(0, pthread_create(&held->setting, NULL, waiter, &held->clock));
-	ASSERT_EQ(1, poll(&fault, 1, hang_ms));
-	if (!change)
-		return;
-	ASSERT_EQ(0, pthread_create(&held->changing, NULL, waiter,
-				    &held->change));
-	ASSERT_TRUE(wait_until(sleeps, &held->change, hang_ms));
-	/* That may have been for something else, which does not take so long. */
-	sleep_ms(20);
-}
-
-static void let_go(struct __test_metadata *_metadata, struct held *held)
-{
-	struct uffdio_zeropage there = {
-		.range.start = (uintptr_t)missing_page,
-		.range.len = getpagesize(),
-	};
-
-	EXPECT_FALSE(is_done(&held->clock));
-	EXPECT_FALSE(is_done(&held->change));
-	ASSERT_EQ(0, ioctl(held->uffd, UFFDIO_ZEROPAGE, &there));
-	pthread_join(held->setting, NULL);
-	if (held->change.wait)
-		pthread_join(held->changing, NULL);
-	close(held->uffd);
-}
-
-/* It has to be through before what holds it up is. */
-static void goes_on(struct __test_metadata *_metadata, struct guest *guest,
-		    int (*wait)(struct guest *guest))
-{
-	struct waiter waiting = { .guest = guest, .wait = wait };
-	pthread_t thread;
-
-	ASSERT_EQ(0, pthread_create(&thread, NULL, waiter, &waiting));
-	ASSERT_TRUE(wait_until(is_done, &waiting, hang_ms));
-	pthread_join(thread, NULL);
 }
 
 /*

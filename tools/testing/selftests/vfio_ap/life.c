@@ -5,6 +5,7 @@
  * next one finds all as it was.
  */
 #include <dirent.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <linux/vfio.h>
@@ -27,6 +28,7 @@ static void check_nothing_left(struct __test_metadata *_metadata,
 		       references);
 	EXPECT_LT(0, queue_status(apqn, text, sizeof(text)));
 	EXPECT_STRNE("in use", text);
+	queue_is_empty(_metadata, apqn);
 }
 
 FIXTURE(killed)
@@ -127,7 +129,10 @@ static void live(bool cdev, unsigned int *steps)
 TEST_F(killed, at_any_moment)
 {
 	unsigned int *steps, seed = 4711, i;
+	struct ap_result result;
 	struct guest guest;
+	uint64_t psmid;
+	size_t length;
 	int status;
 	pid_t pid;
 
@@ -160,6 +165,12 @@ TEST_F(killed, at_any_moment)
 	ASSERT_OK(guest_up(&guest, &(struct guest_config){
 		.cdev = variant->cdev, .no_mdev = true, .no_reset = true }),
 		  guest.error);
+	ASSERT_OK(ap_tapq(&guest.vmm, guest.apqn, &result), guest.vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	EXPECT_EQ(AP_EMPTY, result.flags);
+	ASSERT_OK(ap_dqap(&guest.vmm, guest.apqn, &psmid, &length, &result),
+		  guest.vmm.error);
+	EXPECT_EQ(AP_RC_NO_REPLY, result.rc);
 	guest_down(&guest);
 	munmap(steps, sizeof(*steps));
 }
@@ -442,6 +453,171 @@ TEST_F(writers, one_device)
 
 C_DEFECT(writers, processes, one_device,
 	 "shows ap_config in the middle of a change");
+
+/* The guest's AP control block is what was assigned. */
+static bool guest_has_matrix(void *data)
+{
+	struct guest *guest = data;
+	struct ap_result result;
+	uint64_t masks[3][4];
+	struct ap_qci qci;
+
+	return !read_config(guest->uuid, masks) &&
+	       !ap_qci(&guest->vmm, &qci, &result) && !result.pgm &&
+	       !memcmp(masks[0], qci.apm, sizeof(qci.apm)) &&
+	       !memcmp(masks[1], qci.aqm, sizeof(qci.aqm));
+}
+
+/* The queues that are listed are those of the masks, and no more. */
+static bool lists(const char *list, uint64_t masks[3][4], unsigned int a,
+		  unsigned int d)
+{
+	char queue[16];
+
+	snprintf(queue, sizeof(queue), "%02x.%04x\n", a, d);
+	return !!strstr(list, queue) ==
+	       (mask_test(masks[0], a) && mask_test(masks[1], d));
+}
+
+/*
+ * Two processes write ap_config of a running guest's device, a third one unassigns. When
+ * they have done so, all that there is of the matrix agrees: what the device shows, what
+ * the guest has, and what another device cannot have.
+ */
+TEST_F(writers, device_of_a_guest)
+{
+	char config[2][256], text[3][MASK_LENGTH], shown[4097], has[4097];
+	const char *uuid = self->uuid[0], *other = self->uuid[1];
+	uint64_t written[2][3][4] = {}, masks[3][4];
+	unsigned int i, a, d, n;
+	struct guest guest;
+	pid_t pid[3];
+	int status;
+
+	if (host.nr_adapters < 2 || host.nr_domains < 2)
+		test_skip(_metadata, "needs two adapters and two domains");
+	/* One half of the adapters with all domains, and the other way round. */
+	for (a = 0; a < host.nr_adapters; a++) {
+		mask_set(written[0][0], host.adapter[a], !(a & 1));
+		mask_set(written[1][0], host.adapter[a], true);
+	}
+	for (d = 0; d < host.nr_domains; d++) {
+		mask_set(written[0][1], host.domain[d], true);
+		mask_set(written[1][1], host.domain[d], d & 1);
+	}
+	for (i = 0; i < 2; i++) {
+		for (n = 0; n < 3; n++)
+			mask_format(written[i][n], text[n]);
+		snprintf(config[i], sizeof(config[i]), "%s,%s,%s", text[0],
+			 text[1], text[2]);
+	}
+	ASSERT_EQ(0, mdev_write(uuid, "ap_config", config[0]));
+	GUEST_UP(&guest, .no_mdev = true);
+	ASSERT_STREQ(uuid, guest.uuid);
+
+	for (i = 0; i < 3; i++) {
+		unsigned int seed = i + 1;
+
+		pid[i] = fork();
+		ASSERT_LE(0, pid[i]);
+		for (n = 0; !pid[i] && n < 60; n++) {
+			int ret;
+
+			if (i < 2)
+				ret = mdev_write(uuid, "ap_config", config[i]);
+			else if (n & 1)
+				ret = mdev_assign(uuid, "unassign_adapter",
+						  host.adapter[rand_r(&seed) %
+							       host.nr_adapters]);
+			else
+				ret = mdev_assign(uuid, "unassign_domain",
+						  host.domain[rand_r(&seed) %
+							      host.nr_domains]);
+			if (ret)
+				_exit(1 + i);
+		}
+		if (!pid[i])
+			_exit(0);
+	}
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_EQ(0, status)
+			TH_LOG("writer %u", i);
+	}
+
+	ASSERT_EQ(0, read_config(uuid, masks));
+	EXPECT_TRUE(wait_until(guest_has_matrix, &guest, hang_ms));
+	ASSERT_LE(0, mdev_read(uuid, "matrix", shown, sizeof(shown)));
+	ASSERT_LE(0, mdev_read(uuid, "guest_matrix", has, sizeof(has)));
+	EXPECT_STREQ(shown, has);
+	for (a = 0; a < host.nr_adapters; a++) {
+		for (d = 0; d < host.nr_domains; d++) {
+			unsigned int apid = host.adapter[a];
+			unsigned int apqi = host.domain[d];
+			bool taken = mask_test(masks[0], apid) &&
+				     mask_test(masks[1], apqi);
+
+			EXPECT_TRUE(lists(shown, masks, apid, apqi))
+				TH_LOG("%02x.%04x", apid, apqi);
+			ASSERT_EQ(0, mdev_assign(other, "assign_adapter", apid));
+			EXPECT_EQ(taken ? -EADDRINUSE : 0,
+				  mdev_assign(other, "assign_domain", apqi))
+				TH_LOG("%02x.%04x", apid, apqi);
+			ASSERT_EQ(0, mdev_assign(other, "unassign_domain", apqi));
+			ASSERT_EQ(0, mdev_assign(other, "unassign_adapter",
+						 apid));
+		}
+	}
+	guest_down(&guest);
+}
+
+/* --- a queue's status, while vfio_ap is bound to it ------------------------- */
+
+static void *read_status(void *data)
+{
+	static const char * const texts[] = { "unassigned", "assigned", "in use" };
+	unsigned int wrong = 0, i;
+	uint16_t apqn = APQN(host.adapter[0], host.domain[0]);
+	char text[64];
+
+	while (!__atomic_load_n((bool *)data, __ATOMIC_SEQ_CST)) {
+		int ret = queue_status(apqn, text, sizeof(text));
+
+		for (i = 0; i < ARRAY_SIZE(texts); i++)
+			if (ret > 0 && !strcmp(texts[i], text))
+				break;
+		/* The attribute may have gone, before it was opened or after. */
+		wrong += i == ARRAY_SIZE(texts) && ret != -ENOENT &&
+			 ret != -ENODEV;
+	}
+	return (void *)(uintptr_t)wrong;
+}
+
+TEST_F(writers, status_while_binding)
+{
+	uint16_t apqn = APQN(host.adapter[0], host.domain[0]);
+	pthread_t thread[2];
+	bool stop = false;
+	unsigned int i;
+	void *wrong;
+
+	ASSERT_EQ(0, mdev_assign(self->uuid[0], "assign_adapter",
+				 host.adapter[0]));
+	ASSERT_EQ(0, mdev_assign(self->uuid[0], "assign_domain",
+				 host.domain[0]));
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, read_status,
+					    &stop));
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, queue_unbind(apqn));
+		ASSERT_EQ(0, queue_bind(apqn, "vfio_ap"));
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+	for (i = 0; i < ARRAY_SIZE(thread); i++) {
+		ASSERT_EQ(0, pthread_join(thread[i], &wrong));
+		EXPECT_EQ(NULL, wrong);
+	}
+}
 
 /* Attributes are read and written while their device comes and goes. */
 TEST_F(writers, device_comes_and_goes)

@@ -228,13 +228,11 @@ TEST_F(notify, only_real_changes)
 	unsigned int a = host.adapter[0], d = host.domain[0];
 	char text[4097], config[256], expected[256];
 
+	NOT_ON_C("events, and guest_matrix cannot be polled");
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter", a));
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_domain", d));
 	config_text(expected, a, d, -1);
-	/* The C driver has no events. */
-	if (!host.driver_is_c)
-		ASSERT_TRUE(last_event(self->uuid, self->events, expected,
-				       config));
+	ASSERT_TRUE(last_event(self->uuid, self->events, expected, config));
 	read_attribute(self->attribute, text);
 
 	/* What is there already, and what is refused. */
@@ -245,7 +243,13 @@ TEST_F(notify, only_real_changes)
 				       host.max_domain + 1));
 	EXPECT_EQ(0, bus_rescan());
 	EXPECT_FALSE(wakes(self->attribute, NOTHING_MS));
-	EXPECT_FALSE(next_event(self->uuid, self->events, config, 0));
+
+	/* The next event is that of the next real change. */
+	ASSERT_EQ(0, mdev_assign(self->uuid, "unassign_domain", d));
+	config_text(expected, a, -1, -1);
+	ASSERT_TRUE(next_event(self->uuid, self->events, config, hang_ms));
+	EXPECT_STREQ(expected, config);
+	EXPECT_TRUE(wakes(self->attribute, hang_ms));
 }
 
 /* What hardware, or somebody else, takes from the guest is told as well. */
@@ -257,7 +261,7 @@ TEST_F(notify, queue_unbound)
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter", a));
 	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_domain", d));
 	config_text(expected, a, d, -1);
-	last_event(self->uuid, self->events, expected, config);
+	ASSERT_TRUE(last_event(self->uuid, self->events, expected, config));
 	read_attribute(self->attribute, text);
 
 	ASSERT_EQ(0, queue_unbind(APQN(a, d)));
@@ -278,14 +282,48 @@ TEST_F(notify, queue_unbound)
 
 C_DEFECT(notify, mdev, queue_unbound, "guest_matrix cannot be polled");
 
-/* Who still polls when the device goes away is not left waiting. */
-TEST_F(notify, removed_while_polled)
+/* An event of the device with this action. */
+static bool has_event(const char *uuid, int fd, const char *action)
+{
+	static char event[8192];
+	const char *value;
+	ssize_t length;
+
+	for (;;) {
+		struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+		if (poll(&pollfd, 1, hang_ms) != 1)
+			return false;
+		length = recv(fd, event, sizeof(event) - 1, 0);
+		if (length <= 0)
+			return false;
+		event[length] = 0;
+		value = variable(event, length, "DEVPATH");
+		/* The device's own, not one below it. */
+		if (!value || !strrchr(value, '/') ||
+		    strcmp(strrchr(value, '/') + 1, uuid))
+			continue;
+		value = variable(event, length, "ACTION");
+		if (value && !strcmp(value, action))
+			return true;
+	}
+}
+
+/*
+ * A process that waits for changes learns that the device has gone: by the event of its
+ * removal, which every device has, and if it polls the attribute afterwards. If it sleeps
+ * in poll(2) at that time, nothing wakes it, as with any attribute in sysfs.
+ */
+TEST_F(notify, removal)
 {
 	char text[4097];
 
+	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter", host.adapter[0]));
 	read_attribute(self->attribute, text);
+	EXPECT_FALSE(wakes(self->attribute, 0));
 	ASSERT_EQ(0, mdev_remove(self->uuid));
-	EXPECT_TRUE(wakes(self->attribute, hang_ms));
+	EXPECT_TRUE(has_event(self->uuid, self->events, "remove"));
+	EXPECT_TRUE(wakes(self->attribute, 0));
 	EXPECT_EQ(-1, pread(self->attribute, text, 1, 0));
 	EXPECT_EQ(ENODEV, errno);
 }

@@ -56,9 +56,9 @@ static bool vm_gone(void *data)
 	return guest_vm_exists(data) != 1;
 }
 
-/* Nothing of the guest is left, and the queue is as a new one. */
-static void check_released(struct __test_metadata *_metadata,
-			   struct guest *guest, int references)
+/* Nothing of the guest is left. */
+static void check_gone(struct __test_metadata *_metadata, struct guest *guest,
+		       int references)
 {
 	char text[64] = "";
 
@@ -69,6 +69,14 @@ static void check_released(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, queue_interrupts(guest->apqn));
 	EXPECT_LT(0, queue_status(guest->apqn, text, sizeof(text)));
 	EXPECT_STRNE("in use", text);
+}
+
+/* And the queue is as a new one. */
+static void check_released(struct __test_metadata *_metadata,
+			   struct guest *guest, int references)
+{
+	check_gone(_metadata, guest, references);
+	queue_is_empty(_metadata, guest->apqn);
 }
 
 enum part { DEVICE, GROUP, CONTAINER, KVM_VFIO, VM, VCPU, PARTS };
@@ -122,7 +130,7 @@ TEST_F(order, every_order_of_closing)
 			close_part(guest, left[n]);
 			left[n] = left[--nr_left];
 		}
-		check_released(_metadata, guest, self->references);
+		check_gone(_metadata, guest, self->references);
 		EXPECT_EQ(0, pinned_kib())
 			TH_LOG("order %u", i);
 		guest_down(guest);

@@ -4,6 +4,8 @@
  * does not fit into an attribute included; and nobody who has one open does
  * harm when what it shows goes away.
  */
+#include <sys/wait.h>
+
 #include "lib/test.h"
 
 #define FILES	"/sys/kernel/debug/vfio_ap"
@@ -191,6 +193,26 @@ TEST_F(overview, guest)
 	EXPECT_EQ(1, refused);
 	guest_down(&guest);
 	EXPECT_QUEUE("assigned done off");
+}
+
+/* While the device is to be removed, its file says why the guest has nothing. */
+TEST_F(overview, withdrawn)
+{
+	static struct guest guest;
+	int status = -1;
+	pid_t pid;
+
+	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_adapter", self->a));
+	ASSERT_EQ(0, mdev_assign(self->uuid, "assign_domain", self->d));
+	GUEST_UP(&guest, .no_mdev = true);
+	EXPECT_STREQ("no", line(self->uuid, "withdrawn:"));
+	pid = guest_begin_removal(&guest);
+	ASSERT_LE(0, pid);
+	ASSERT_TRUE(wait_until(guest_lost_queue, &guest, hang_ms));
+	EXPECT_STREQ("yes", line(self->uuid, "withdrawn:") ?: "no such line");
+	guest_down(&guest);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
 }
 
 /* A matrix of which the attribute has room for a part only. */

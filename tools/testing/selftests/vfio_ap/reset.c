@@ -135,8 +135,9 @@ TEST_F(reset, all_queues)
 {
 	struct guest *guest = &self->guest;
 	struct ap_result result;
+	uint64_t nib, psmid;
 	unsigned int a, d;
-	uint64_t nib;
+	size_t length;
 
 	guest_down(guest);
 	ASSERT_EQ(0, mdev_remove(guest->uuid));
@@ -154,6 +155,15 @@ TEST_F(reset, all_queues)
 						&result), guest->vmm.error);
 			EXPECT_EQ(AP_RC_NORMAL, result.rc)
 				TH_LOG("queue %04x", apqn);
+			/* Any adapter answers a request that makes no sense. */
+			length = ap_request(&guest->vmm, AP_MODE_UNKNOWN, apqn);
+			ASSERT_OK(ap_nqap(&guest->vmm, apqn, PSMID, length,
+					  &result), guest->vmm.error);
+			ASSERT_EQ(AP_RC_NORMAL, result.rc);
+			ASSERT_OK(ap_await(&guest->vmm, apqn, AP_RC_NORMAL,
+					   AP_REPLIES, AP_REPLIES, &result),
+				  guest->vmm.error);
+			ASSERT_EQ(AP_REPLIES, result.flags & (AP_REPLIES | AP_EMPTY));
 			nib += 0x1000;
 		}
 	}
@@ -162,11 +172,15 @@ TEST_F(reset, all_queues)
 	EXPECT_EQ(0, pinned_kib());
 	for (a = 0; a < host.nr_adapters; a++) {
 		for (d = 0; d < host.nr_domains; d++) {
-			ASSERT_OK(ap_tapq(&guest->vmm, APQN(host.adapter[a],
-							    host.domain[d]),
-					  &result), guest->vmm.error);
+			uint16_t apqn = APQN(host.adapter[a], host.domain[d]);
+
+			ASSERT_OK(ap_tapq(&guest->vmm, apqn, &result),
+				  guest->vmm.error);
 			EXPECT_EQ(AP_RC_NORMAL, result.rc);
 			EXPECT_EQ(AP_EMPTY, result.flags);
+			ASSERT_OK(ap_dqap(&guest->vmm, apqn, &psmid, &length,
+					  &result), guest->vmm.error);
+			EXPECT_EQ(AP_RC_NO_REPLY, result.rc);
 		}
 	}
 }

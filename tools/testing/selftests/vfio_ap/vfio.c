@@ -286,6 +286,7 @@ TEST_F(vfio, second_device_of_a_guest)
 	struct vmm_vfio second;
 	char uuid[UUID_LENGTH];
 	struct ap_result result;
+	const char *wrong;
 	int references;
 
 	mdev_uuid(uuid, 7);
@@ -295,11 +296,21 @@ TEST_F(vfio, second_device_of_a_guest)
 					variant->cdev))
 		TH_LOG("%s", second.error);
 	EXPECT_EQ(references, module_references());
-	/* The first is none the worse for it. */
+	/* The first is none the worse for it: its AQIC is still answered. */
 	ASSERT_OK(ap_tapq(&guest->vmm, guest->apqn, &result),
 		  guest->vmm.error);
 	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, 3, GUEST_NIB,
+				&result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	wrong = guest_request(guest, 0x21, 3);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
 	EXPECT_EQ(0, mdev_remove(uuid));
+	ASSERT_OK(ap_disable_irq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	EXPECT_EQ(0, pinned_kib());
 }
 
 /* One mediated device, one guest. */

@@ -258,6 +258,24 @@ int host_free_adapter(void)
 	return -1;
 }
 
+int host_free_domain(void)
+{
+	char path[128], text[MASK_LENGTH];
+	uint64_t adm[4];
+	unsigned int d;
+
+	if (sysfs_read(AP_BUS "/ap_control_domain_mask", text, sizeof(text)) < 0 ||
+	    mask_parse(text, adm))
+		return -1;
+	for (d = 0; d <= host.max_domain; d++) {
+		snprintf(path, sizeof(path), AP_DEVICES "/%02x.%04x",
+			 host.adapter[0], d);
+		if (!path_exists(path) && !mask_test(adm, d))
+			return d;
+	}
+	return -1;
+}
+
 bool host_gives_all_adapters(void)
 {
 	return !host.test_apmask[2 + strspn(host.test_apmask + 2, "0")];
@@ -619,6 +637,25 @@ int hw_change(const char *format, ...)
 	va_end(ap);
 	status = system(command);
 	return status == -1 ? -errno : status ? -EIO : 0;
+}
+
+long hw_queue_number(uint16_t apqn, const char *what)
+{
+	char command[64], line[512], *at;
+	long number = -1;
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "aphw queue %02x.%04x", APID(apqn),
+		 APQI(apqn));
+	pipe = popen(command, "r");
+	while (pipe && fgets(line, sizeof(line), pipe)) {
+		at = strstr(line, what);
+		if (at)
+			number = strtol(at + strlen(what), NULL, 10);
+	}
+	if (pipe)
+		pclose(pipe);
+	return number;
 }
 
 /*

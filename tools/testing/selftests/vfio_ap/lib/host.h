@@ -82,6 +82,8 @@ static inline bool mask_test(const uint64_t mask[4], unsigned int bit)
 
 /* The lowest number that is free for another adapter, or -1. */
 int host_free_adapter(void);
+/* The lowest number that is free for another domain, usage and control, or -1. */
+int host_free_domain(void);
 /* Is every adapter vfio_ap's, also one that is still to come? */
 bool host_gives_all_adapters(void);
 
@@ -130,6 +132,8 @@ int test_module_set(const char *name, const char *parameter, const char *text);
 
 /* Let aphw, the emulated host's tool, change its AP hardware. */
 int hw_change(const char *format, ...) __printf(1, 2);
+/* A number that aphw shows of a queue, behind @what ("replies="); -1 without. */
+long hw_queue_number(uint16_t apqn, const char *what);
 /* Let the AP bus look for changes, and wait until it has. */
 int bus_rescan(void);
 

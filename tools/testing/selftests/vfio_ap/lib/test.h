@@ -218,6 +218,20 @@ static inline void test_end_(struct __test_metadata *_metadata)
 			TH_LOG("%s", error);				\
 	} while (0)
 
+/*
+ * No request, and no reply that nobody has fetched, is in the queue: as far as the host
+ * can see, by the emulated host's tool.
+ */
+static inline void queue_is_empty(struct __test_metadata *_metadata,
+				  uint16_t apqn)
+{
+	if (!host.has_aphw)
+		return;
+	EXPECT_EQ(0, hw_change("queue %02x.%04x | grep -q ' requests=0 replies=0 '",
+			       APID(apqn), APQI(apqn)))
+		TH_LOG("something is left in %02x.%04x", APID(apqn), APQI(apqn));
+}
+
 /* A guest of this kind, or skip the test when the host cannot have it. */
 static inline void test_guest_up(struct __test_metadata *_metadata,
 				 struct guest *guest,
