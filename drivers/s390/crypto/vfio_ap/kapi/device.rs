@@ -21,6 +21,10 @@ use kernel::{
         Arc,
         Completion, //
     },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     types::{
         ForeignOwnable,
         Opaque, //
@@ -214,9 +218,21 @@ impl<P: Send + Sync, T: Send + Sync + 'static> OwnDevice<P, T> {
 
 impl<P: Send + Sync, T: Send + Sync + 'static> Drop for OwnDevice<P, T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the device is registered.
-        unsafe { bindings::device_unregister(self.as_raw()) };
-        // The release function is code of this module, which is about to go.
+        let raw = self.as_raw();
+
+        // SAFETY: By the type invariant the device is registered, and the reference from
+        // `device_initialize()` is ours.
+        unsafe { bindings::device_del(raw) };
+        // Whoever puts the last reference executes the release function, which is code of this
+        // module, and the module is about to go. So that has to be this thread. Nobody can get a
+        // reference any more who does not have one.
+        // SAFETY: As above. The counter is read, whoever changes it.
+        while unsafe { (&raw const (*raw).kobj.kref.refcount.refs.counter).read_volatile() } > 1 {
+            fsleep(Delta::from_millis(10));
+        }
+        // SAFETY: The reference ends here.
+        unsafe { bindings::put_device(raw) };
+        // With CONFIG_DEBUG_KOBJECT_RELEASE it is later, and in another thread after all.
         self.released.wait_for_completion();
         // SAFETY: By the type invariant it comes from a `Pin<KBox<T>>`. The driver, which looks at
         // it, was unregistered before.
