@@ -51,6 +51,10 @@ static unsigned int seed = 1;
 module_param(seed, uint, 0);
 MODULE_PARM_DESC(seed, "What the random guests begin with");
 
+static bool busy;
+module_param(busy, bool, 0600);
+MODULE_PARM_DESC(busy, "Only one guest, which computes until this is set to 0");
+
 u8 *guest;
 struct kvm_s390_sie_block *block;		/* a page, of which half is used */
 static u8 *areas;				/* a page: GISA, CRYCB, facilities */
@@ -580,12 +584,53 @@ static void test_random_guests(void)
 	}
 }
 
+/*
+ * A guest with tables of its own that counts, stores the count and looks whether
+ * it is there, whatever others do to the machine meanwhile. Much of what it does
+ * needs the CPU's control registers, prefix and PSW.
+ */
+static void test_busy_guest(void)
+{
+	u64 *segments = (u64 *)(guest + SEGMENT_TABLE);
+	u64 *pages = (u64 *)(guest + PAGE_TABLE);
+	unsigned int i, code = 0;
+
+	new_guest();
+	CODE_IS("\xa7\x1b\x00\x01"			/* 0: aghi %r1,1 */
+		"\xb2\x0d\x00\x00"			/* ptlb */
+		"\xe3\x10\x20\x00\x00\x24"		/* stg %r1,0(%r2) */
+		"\x0d\xe3"				/* basr %r14,%r3 */
+		"\xe3\x10\x20\x00\x00\x21"		/* clg %r1,0(%r2) */
+		"\xa7\x84\xff\xf5");			/* je 0b */
+	memcpy(guest + HANDLERS, "\x07\xfe", 2);	/* br %r14 */
+	for (i = 0; i < 2048; i++)
+		segments[i] = _SEGMENT_ENTRY_INVALID;
+	for (i = 0; i < 256; i++)
+		pages[i] = i * PAGE_SIZE;
+	/* Its data are elsewhere for it. */
+	pages[DATA / PAGE_SIZE] = OTHER_DATA;
+	segments[0] = PAGE_TABLE;
+	block->gcr[1] = SEGMENT_TABLE | _ASCE_TYPE_SEGMENT | _ASCE_TABLE_LENGTH;
+	block->gpsw.mask |= PSW_MASK_DAT;
+	block->prefix = 0x80000 / SZ_4K;
+	gprs[2] = DATA;
+	gprs[3] = HANDLERS;
+	while (READ_ONCE(busy) && !code) {
+		code = run(NSEC_PER_MSEC);
+		cond_resched();
+	}
+	SAME(code, 0);
+	SAME(gprs[1] > 0, true);
+	SAME(*(u16 *)(guest + 0x80000 + PGM_CODE), 0);
+	SAME(*(u64 *)(guest + DATA), 0);
+}
+
 static int __init sie_instruction_init(void)
 {
-	static const struct {
+	static const struct test {
 		const char *name;
 		void (*run)(void);
-	} tests[] = {
+	} all_tests[] = {
 		{ "the operand", test_operand },
 		{ "validity interceptions", test_validity },
 		{ "interception of instructions", test_instruction },
@@ -597,15 +642,24 @@ static int __init sie_instruction_init(void)
 		{ "access registers of the host", test_access_registers_of_host },
 		{ "random guests", test_random_guests },
 	};
-	unsigned int i;
+	static const struct test busy_test[] = {
+		{ "a guest that computes", test_busy_guest },
+	};
+	const struct test *tests = all_tests;
+	unsigned int i, number = ARRAY_SIZE(all_tests);
+
+	if (busy) {
+		tests = busy_test;
+		number = ARRAY_SIZE(busy_test);
+	}
 
 	guest = (u8 *)__get_free_pages(GFP_KERNEL, GUEST_ORDER);
 	block = (void *)get_zeroed_page(GFP_KERNEL | GFP_DMA);
 	areas = (u8 *)get_zeroed_page(GFP_KERNEL | GFP_DMA);
 	given_up = (u8 *)get_zeroed_page(GFP_KERNEL | GFP_DMA);
 	if (guest && block && areas && given_up) {
-		pr_info("1..%zu\n", ARRAY_SIZE(tests));
-		for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		pr_info("1..%u\n", number);
+		for (i = 0; i < number; i++) {
 			nr_bad = 0;
 			tests[i].run();
 			pr_info("%sok %u %s\n", nr_bad ? "not " : "", i + 1,

@@ -61,14 +61,15 @@
 #define SECONDARY_AUTHORITY(byte, index) ((byte) & (0x40 >> (2 * ((index) & 3))))
 
 /* Tables are aligned such that what is read does not cross a page. */
-static int read_table(CPUS390XState *env, uint64_t real, void *buf, size_t len)
+static int read_table(CPUS390XState *env, S390Walk *walk, uint64_t real,
+                      void *buf, size_t len)
 {
-    hwaddr addr = mmu_real2abs(env, real);
+    hwaddr addr = s390_real2abs(walk->prefix, real);
     int flags = PAGE_READ;
     int exc;
 
-    if (s390_sie_active(env)) {
-        exc = s390_sie_host_translate(env, addr, MMU_DATA_LOAD, &addr, &flags);
+    if (walk->guest) {
+        exc = s390_sie_walk(env, walk, addr, MMU_DATA_LOAD, &addr, &flags);
         if (exc) {
             return exc;
         }
@@ -88,10 +89,10 @@ static int read_table(CPUS390XState *env, uint64_t real, void *buf, size_t len)
  * @fetch_only: whether nothing may be stored there
  *
  * Returns 0, the code of the program interruption, or PGM_SIE_HOST_FAULT with
- * the fault recorded.
+ * the fault recorded in @walk.
  */
-int s390_art(CPUS390XState *env, uint32_t alet, uint16_t eax, uint64_t *asce,
-             bool *fetch_only)
+int s390_art(CPUS390XState *env, S390Walk *walk, uint32_t alet, uint16_t eax,
+             uint64_t *asce, bool *fetch_only)
 {
     uint64_t list, ale[2], aste[3];
     uint32_t ald;
@@ -108,7 +109,7 @@ int s390_art(CPUS390XState *env, uint32_t alet, uint16_t eax, uint64_t *asce,
     }
 
     list = env->cregs[alet & ALET_PRIMARY_LIST ? 5 : 2] & LIST_OWNER_ORIGIN;
-    exc = read_table(env, list + ALD_OFFSET, &ald, sizeof(ald));
+    exc = read_table(env, walk, list + ALD_OFFSET, &ald, sizeof(ald));
     if (exc) {
         return exc;
     }
@@ -121,7 +122,7 @@ int s390_art(CPUS390XState *env, uint32_t alet, uint16_t eax, uint64_t *asce,
     if (list > INT32_MAX) {
         return PGM_ADDRESSING;
     }
-    exc = read_table(env, list, ale, sizeof(ale));
+    exc = read_table(env, walk, list, ale, sizeof(ale));
     if (exc) {
         return exc;
     }
@@ -134,7 +135,7 @@ int s390_art(CPUS390XState *env, uint32_t alet, uint16_t eax, uint64_t *asce,
         return PGM_ALE_SEQ;
     }
 
-    exc = read_table(env, ALE_ASTE_ORIGIN(ale[1]), aste, sizeof(aste));
+    exc = read_table(env, walk, ALE_ASTE_ORIGIN(ale[1]), aste, sizeof(aste));
     if (exc) {
         return exc;
     }
@@ -150,8 +151,8 @@ int s390_art(CPUS390XState *env, uint32_t alet, uint16_t eax, uint64_t *asce,
         if (eax / 16 > ASTE_AUTHORITY_LEN(aste[0])) {
             return PGM_EXT_AUTH;
         }
-        exc = read_table(env, ASTE_AUTHORITY(aste[0]) + eax / 4, &authority,
-                         sizeof(authority));
+        exc = read_table(env, walk, ASTE_AUTHORITY(aste[0]) + eax / 4,
+                         &authority, sizeof(authority));
         if (exc) {
             return exc;
         }
@@ -174,12 +175,15 @@ uint32_t HELPER(tar)(CPUS390XState *env, uint32_t r1, uint64_t r2)
     const uint32_t alet = env->aregs[r1];
     bool fetch_only;
     uint64_t asce;
+    S390Walk walk;
     int exc;
 
     if (alet <= 1) {
         return alet ? 3 : 0;
     }
-    exc = s390_art(env, alet, r2 >> 16, &asce, &fetch_only);
+    s390_walk_init(env, &walk);
+    exc = s390_art(env, &walk, alet, r2 >> 16, &asce, &fetch_only);
+    s390_walk_done(env, &walk, exc);
     if (exc == PGM_ADDRESSING || exc == PGM_SIE_HOST_FAULT) {
         tcg_s390_program_interrupt(env, exc, GETPC());
     }

@@ -9,9 +9,10 @@
 #define TARGET_S390X_TCG_ACCESS_REGISTER_H
 
 struct CPUArchState;
+struct S390Walk;
 
 /* Access-register translation */
-int s390_art(struct CPUArchState *env, uint32_t alet, uint16_t eax,
-             uint64_t *asce, bool *fetch_only);
+int s390_art(struct CPUArchState *env, struct S390Walk *walk, uint32_t alet,
+             uint16_t eax, uint64_t *asce, bool *fetch_only);
 
 #endif

@@ -184,42 +184,6 @@ static uint32_t sie_ictl(CPUS390XState *env)
  * Translation
  */
 
-/* mmu_translate() of a guest absolute address, by the host's controls */
-static int sie_host_mmu(CPUS390XState *env, uint64_t gaddr, int rw,
-                        uint64_t *addr, int *flags, uint64_t *tec)
-{
-    S390SIEState *sie = &env->sie;
-    const uint64_t guest_cr0 = env->cregs[0];
-    const uint64_t guest_cr1 = env->cregs[1];
-    const uint64_t guest_mask = env->psw.mask;
-    const uint64_t guest_psa = env->psa;
-    target_ulong raddr = 0;
-    int exc;
-
-    /* Low-address protection is about the host's logical addresses only. */
-    sie->active = false;
-    env->cregs[0] = sie->host_cregs[0] & ~CR0_LOWPROT;
-    env->cregs[1] = sie->host_cregs[1];
-    env->psw.mask = (sie->host_psw.mask & ~PSW_MASK_ASC) | PSW_MASK_DAT |
-                    PSW_ASC_PRIMARY;
-    env->psa = sie->host_psa;
-
-    exc = mmu_translate(env, gaddr + sie->mso, rw, PSW_ASC_PRIMARY, &raddr,
-                        flags, tec);
-    if (!exc && rw == MMU_S390_LRA) {
-        raddr = mmu_real2abs(env, raddr);
-    }
-
-    env->psa = guest_psa;
-    env->psw.mask = guest_mask;
-    env->cregs[1] = guest_cr1;
-    env->cregs[0] = guest_cr0;
-    sie->active = true;
-
-    *addr = raddr;
-    return exc;
-}
-
 static bool sie_beyond_limit(S390SIEState *sie, uint64_t gaddr)
 {
     const uint64_t addr = gaddr + sie->mso;
@@ -227,33 +191,73 @@ static bool sie_beyond_limit(S390SIEState *sie, uint64_t gaddr)
     return addr > sie->msl || addr < gaddr;
 }
 
+/*
+ * A walk of the host's tables by the host's controls, which is part of @walk of
+ * the guest. @host: what else comes out of it.
+ */
+static int sie_host_walk(CPUS390XState *env, S390Walk *walk, S390Walk *host,
+                         uint64_t gaddr, int rw, uint64_t *addr, int *flags)
+{
+    const S390SIEState *sie = &env->sie;
+    target_ulong raddr = 0;
+    uint64_t tec = 0;
+    int exc;
+
+    *host = (S390Walk) {
+        /* Low-address protection is about the host's logical addresses only. */
+        .cr0 = sie->host_cregs[0] & ~CR0_LOWPROT,
+        .prefix = sie->host_psa,
+        .dat = true,
+        .debug = walk->debug,
+    };
+    if (sie_beyond_limit(&env->sie, gaddr)) {
+        return PGM_ADDRESSING;
+    }
+    exc = s390_walk(env, host, gaddr + sie->mso, rw, PSW_ASC_PRIMARY,
+                    sie->host_cregs[1], &raddr, flags, &tec);
+    if (exc) {
+        walk->fault_code = exc;
+        walk->fault_tec = tec;
+        return PGM_SIE_HOST_FAULT;
+    }
+    *addr = raddr;
+    return 0;
+}
+
 /**
- * s390_sie_host_translate: translate a guest absolute address to a host
- * absolute one, by the host's tables and controls.
+ * s390_sie_walk: translate a guest absolute address to a host absolute one, by
+ * the host's tables and controls, as a part of @walk.
  * @rw: an MMUAccessType
  * @flags: the host's protection is taken off these PAGE_* bits
  *
  * Returns 0, PGM_ADDRESSING (beyond the guest's storage limit), or
- * PGM_SIE_HOST_FAULT with the fault recorded.
+ * PGM_SIE_HOST_FAULT with the fault recorded in @walk.
  */
+int s390_sie_walk(CPUS390XState *env, S390Walk *walk, uint64_t gaddr, int rw,
+                  uint64_t *addr, int *flags)
+{
+    S390Walk host;
+    int host_flags, exc;
+    uint64_t page;
+
+    exc = sie_host_walk(env, walk, &host, gaddr, rw, &page, &host_flags);
+    if (exc) {
+        return exc;
+    }
+    *addr = page | (gaddr & ~TARGET_PAGE_MASK);
+    *flags &= host_flags | ~(PAGE_READ | PAGE_WRITE | PAGE_EXEC);
+    return 0;
+}
+
+/* s390_sie_host_translate: the same by itself, with the fault recorded in env */
 int s390_sie_host_translate(CPUS390XState *env, uint64_t gaddr, int rw,
                             uint64_t *addr, int *flags)
 {
-    uint64_t raddr, tec = 0;
-    int host_flags, exc;
+    S390Walk walk;
 
-    if (sie_beyond_limit(&env->sie, gaddr)) {
-        return PGM_ADDRESSING;
-    }
-    exc = sie_host_mmu(env, gaddr, rw, &raddr, &host_flags, &tec);
-    if (exc) {
-        env->sie.fault_code = exc;
-        env->sie.fault_tec = tec;
-        return PGM_SIE_HOST_FAULT;
-    }
-    *addr = raddr | (gaddr & ~TARGET_PAGE_MASK);
-    *flags &= host_flags | ~(PAGE_READ | PAGE_WRITE | PAGE_EXEC);
-    return 0;
+    s390_walk_init(env, &walk);
+    return s390_walk_done(env, &walk, s390_sie_walk(env, &walk, gaddr, rw, addr,
+                                                    flags));
 }
 
 /**
@@ -267,22 +271,17 @@ int s390_sie_host_translate(CPUS390XState *env, uint64_t gaddr, int rw,
 int s390_sie_host_walk(CPUS390XState *env, uint64_t gaddr, uint64_t *addr,
                        uint64_t *pte)
 {
-    uint64_t tec = 0;
+    S390Walk walk, host;
     int flags, exc;
 
+    s390_walk_init(env, &walk);
     *addr = 0;
-    *pte = 0;
-    if (sie_beyond_limit(&env->sie, gaddr)) {
-        return PGM_ADDRESSING;
-    }
-    env->sie.walk_pte = 0;
-    exc = sie_host_mmu(env, gaddr, MMU_S390_LRA, addr, &flags, &tec);
-    *pte = env->sie.walk_pte;
+    exc = sie_host_walk(env, &walk, &host, gaddr, MMU_S390_LRA, addr, &flags);
+    *pte = host.pte;
     if (exc) {
-        env->sie.fault_code = exc;
-        env->sie.fault_tec = tec;
-        return PGM_SIE_HOST_FAULT;
+        return s390_walk_done(env, &walk, exc);
     }
+    *addr = s390_real2abs(host.prefix, *addr);
     return 0;
 }
 

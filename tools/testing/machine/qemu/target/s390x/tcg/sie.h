@@ -9,6 +9,7 @@
 #define TARGET_S390X_TCG_SIE_H
 
 struct CPUArchState;
+struct S390Walk;
 
 /*
  * What mmu_translate() and friends return while a guest runs and the access
@@ -92,9 +93,6 @@ typedef struct S390SIEState {
     /* whose translations the TLB has */
     S390SIETLBTag tlb_tag;
 
-    /* where s390_sie_host_walk() found the page-table entry */
-    uint64_t walk_pte;
-
     /* the host fault behind PGM_SIE_HOST_FAULT */
     int fault_code;
     uint64_t fault_tec;
@@ -103,6 +101,8 @@ typedef struct S390SIEState {
 #define s390_sie_active(env) unlikely((env)->sie.active)
 
 /* Translation */
+int s390_sie_walk(struct CPUArchState *env, struct S390Walk *walk,
+                  uint64_t gaddr, int rw, uint64_t *addr, int *flags);
 int s390_sie_host_translate(struct CPUArchState *env, uint64_t gaddr, int rw,
                             uint64_t *addr, int *flags);
 int s390_sie_host_walk(struct CPUArchState *env, uint64_t gaddr,
