@@ -35,7 +35,6 @@
 #define HANDLERS	0x0f000UL
 #define SEGMENT_TABLE	0x20000UL
 #define PAGE_TABLE	0x24000UL
-#define DATA		0x30000UL
 #define OTHER_DATA	0x40000UL
 
 #define OLD_PSWS	0x120
@@ -51,13 +50,16 @@ static unsigned int seed = 1;
 module_param(seed, uint, 0);
 MODULE_PARM_DESC(seed, "What the random guests begin with");
 
+static bool reset;
+module_param(reset, bool, 0);
+MODULE_PARM_DESC(reset, "Only SIGP CPU RESET, for which two CPUs are needed");
 static bool busy;
 module_param(busy, bool, 0600);
 MODULE_PARM_DESC(busy, "Only one guest, which computes until this is set to 0");
 
 u8 *guest;
 struct kvm_s390_sie_block *block;		/* a page, of which half is used */
-static u8 *areas;				/* a page: GISA, CRYCB, facilities */
+u8 *areas;					/* a page: GISA, CRYCB, facilities */
 static u8 *given_up;				/* a page: CBRL */
 u64 gprs[16];					/* GR14 and GR15 are in the block */
 u32 guest_acrs[NUM_ACRS];
@@ -93,12 +95,10 @@ void new_guest(void)
 	*(u64 *)(guest + PGM_NEW_PSW + 8) = 0xdead;
 }
 
-static void put_code(const char *code, size_t length)
+void put_code(const char *code, size_t length)
 {
 	memcpy(guest + CODE, code, length);
 }
-
-#define CODE_IS(string) put_code(string, sizeof(string) - 1)
 
 static enum hrtimer_restart no_news(struct hrtimer *timer)
 {
@@ -645,12 +645,18 @@ static int __init sie_instruction_init(void)
 	static const struct test busy_test[] = {
 		{ "a guest that computes", test_busy_guest },
 	};
+	static const struct test reset_test[] = {
+		{ "a reset of a CPU that runs a guest", test_reset },
+	};
 	const struct test *tests = all_tests;
 	unsigned int i, number = ARRAY_SIZE(all_tests);
 
 	if (busy) {
 		tests = busy_test;
 		number = ARRAY_SIZE(busy_test);
+	} else if (reset) {
+		tests = reset_test;
+		number = ARRAY_SIZE(reset_test);
 	}
 
 	guest = (u8 *)__get_free_pages(GFP_KERNEL, GUEST_ORDER);

@@ -15,6 +15,7 @@
 
 /* Where things are in the guest */
 #define CODE		0x10000UL
+#define DATA		0x30000UL
 
 #define PGM_CODE	0x08e
 
@@ -25,6 +26,7 @@
 
 extern u8 *guest;				/* GUEST_SIZE, at the guest's 0 */
 extern struct kvm_s390_sie_block *block;
+extern u8 *areas;				/* a page below 2 GiB: GISA, SCA and so on */
 extern u64 gprs[16];
 extern u32 guest_acrs[NUM_ACRS];
 
@@ -34,8 +36,13 @@ void same(const char *what, int line, unsigned long is, unsigned long wanted);
 #define SAME(is, wanted) same(#is, __LINE__, is, wanted)
 
 void new_guest(void);
+void put_code(const char *code, size_t length);
+
+#define CODE_IS(string) put_code(string, sizeof(string) - 1)
+
 unsigned int run_on(void);
 
+void test_reset(void);
 void test_access_registers_of_guests(void);
 void test_access_registers_of_host(void);
 

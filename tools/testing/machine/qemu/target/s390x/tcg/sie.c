@@ -43,6 +43,8 @@
 #include "hw/core/cpu.h"
 #include "hw/s390x/tod.h"
 #include "hw/s390x/s390_flic.h"
+#include "migration/misc.h"
+#include "system/runstate.h"
 #include "s390-tod.h"
 #include "tcg/tcg.h"
 
@@ -166,6 +168,23 @@ uint8_t *s390_sie_host_ram(uint64_t addr, uint64_t size)
         return NULL;
     }
     return (uint8_t *)memory_region_get_ram_ptr(mr) + xlat;
+}
+
+/*
+ * Storage of the host that s390_sie_host_ram() found was changed: migration is to
+ * know, if it runs.
+ */
+void s390_sie_host_dirty(void *ram, uint64_t size)
+{
+    ram_addr_t offset;
+    MemoryRegion *mr;
+
+    if (likely(!global_dirty_tracking)) {
+        return;
+    }
+    RCU_READ_LOCK_GUARD();
+    mr = memory_region_from_host(ram, &offset);
+    memory_region_set_dirty(mr, offset, size);
 }
 
 /* Another CPU changes these at any time. */
@@ -360,6 +379,7 @@ static void sie_tlb_enter(CPUS390XState *env)
     if (lduw_be_p(ihcpu) != (uint16_t)env->core_id ||
         memcmp(&env->sie.tlb_tag, &tag, sizeof(tag))) {
         stw_be_p(ihcpu, env->core_id);
+        s390_sie_host_dirty(ihcpu, sizeof(uint16_t));
         tlb_flush_by_mmuidx(env_cpu(env), MMU_SIE_IDXMAP);
     }
 }
@@ -505,6 +525,53 @@ static void sie_leave(CPUS390XState *env, int advance)
     env->todpr = sie->host_todpr;
     s390_cpu_set_psw(env, sie->host_psw.mask, sie->host_psw.addr + advance);
     sie_per_changed(env, per);
+    s390_sie_host_dirty(block, SIE_BLOCK_SIZE);
+}
+
+/**
+ * s390_sie_end: end interpretation if the CPU, which does not run now, is in the
+ * middle of it. The PSW stays at the SIE instruction, which goes on with the
+ * guest when it is done again.
+ */
+void s390_sie_end(CPUS390XState *env)
+{
+    if (s390_sie_active(env)) {
+        sie_leave(env, 0);
+    }
+}
+
+/*
+ * What is saved of a CPU is the host's, and of its guest the state description,
+ * which has to be up to date before the last of the storage is written.
+ */
+static int sie_precopy_notify(NotifierWithReturn *notifier, void *data,
+                              Error **errp)
+{
+    const PrecopyNotifyData *precopy = data;
+    CPUState *cs;
+
+    if (runstate_is_running() ||
+        (precopy->reason != PRECOPY_NOTIFY_SETUP &&
+         precopy->reason != PRECOPY_NOTIFY_COMPLETE)) {
+        return 0;
+    }
+    CPU_FOREACH(cs) {
+        s390_sie_end(cpu_env(cs));
+    }
+    return 0;
+}
+
+/* The first guest of all */
+static void sie_first_use(void)
+{
+    static NotifierWithReturn notifier = { .notify = sie_precopy_notify };
+
+    bql_lock();
+    if (!sie_used) {
+        precopy_add_notifier(&notifier);
+        qatomic_set(&sie_used, true);
+    }
+    bql_unlock();
 }
 
 static void sie_intercept(CPUS390XState *env, uint8_t code)
@@ -622,6 +689,7 @@ static void sie_intercept_validity(uint8_t *block, uint16_t reason)
     stb_p(block + SIE_ICPTSTATUS, 0);
     stw_be_p(block + SIE_IPA, 0);
     stl_be_p(block + SIE_IPB, (uint32_t)reason << 16);
+    s390_sie_host_dirty(block, SIE_BLOCK_SIZE);
 }
 
 /* Can an interruption be stored? If not, the host has been told. */
@@ -672,6 +740,7 @@ static bool sie_deliver_gisa(CPUS390XState *env)
         /* another CPU of the guest was faster */
         return false;
     }
+    s390_sie_host_dirty(env->sie.gisa, GISA_SIZE);
 
     lowcore = cpu_map_lowcore(env);
     lowcore->subchannel_id = 0;
@@ -764,6 +833,10 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
         cpu_loop_exit(cs);
     }
 
+    if (!qatomic_read(&sie_used)) {
+        sie_first_use();
+    }
+
     sie->block = block;
     sie->host_psw.mask = s390_cpu_get_psw_mask(env);
     sie->host_psw.addr = env->psw.addr;
@@ -810,9 +883,6 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     env->todpr = ldl_be_p(block + SIE_TODPR);
 
     qatomic_set(&sie->active, true);
-    if (!qatomic_read(&sie_used)) {
-        qatomic_set(&sie_used, true);
-    }
     /* Used before it reads a table; pairs with s390_sie_host_idxmap(). */
     smp_mb();
     sie_tlb_enter(env);
@@ -1297,7 +1367,10 @@ void s390_sie_cbrl_add(CPUS390XState *env, uint64_t gaddr)
 {
     const uint64_t cbrlo = ldq_be_p(env->sie.block + SIE_CBRLO);
 
-    stq_be_p(s390_sie_host_ram(cbrlo & ~7ull, sizeof(gaddr)), gaddr);
+    uint8_t *entry = s390_sie_host_ram(cbrlo & ~7ull, sizeof(gaddr));
+
+    stq_be_p(entry, gaddr);
+    s390_sie_host_dirty(entry, sizeof(gaddr));
     stq_be_p(env->sie.block + SIE_CBRLO, cbrlo + sizeof(gaddr));
 }
 

@@ -108,10 +108,14 @@ int s390_sie_host_translate(struct CPUArchState *env, uint64_t gaddr, int rw,
 int s390_sie_host_walk(struct CPUArchState *env, uint64_t gaddr,
                        uint64_t *addr, uint64_t *pte);
 uint8_t *s390_sie_host_ram(uint64_t addr, uint64_t size);
+void s390_sie_host_dirty(void *ram, uint64_t size);
 uint64_t s390_sie_guest_abs(struct CPUArchState *env, uint64_t gaddr, int rw,
                             uintptr_t ra);
 uint64_t s390_sie_lowcore(struct CPUArchState *env, uintptr_t ra);
 uint16_t s390_sie_host_idxmap(struct CPUArchState *env);
+
+/* End interpretation, as an interruption of the host does */
+void s390_sie_end(struct CPUArchState *env);
 
 /* Interruptions */
 int s390_sie_interruption(CPUState *cs);

@@ -147,6 +147,7 @@ static void page_unlock(SIEPage *page)
 {
     if (page->pgste) {
         qatomic_store_release(page->pgste, cpu_to_be64(page->status));
+        s390_sie_host_dirty(page->pgste, sizeof(*page->pgste));
     }
 }
 
