@@ -46,24 +46,26 @@ static const char help[] =
 "  aphw list                     all adapters, domains and queues\n"
 "  aphw adapter add N [type=cex3..cex8] [mode=accelerator|cca|ep11]\n"
 "             [configured=on|off] [checkstopped=on|off] [queue-depth=1..16]\n"
-"             [reset-time=MS] [reply-time=MS] [irq-time=MS]\n"
+"             [reset-time=MS] [reply-time=MS] [irq-time=MS] [part-time=MS]\n"
 "  aphw adapter remove N\n"
 "  aphw adapter N                shows it\n"
 "  aphw adapter N deconfigure|configure|checkstop|recover\n"
-"  aphw adapter N reset-time|reply-time|irq-time MS    for all of its queues\n"
+"  aphw adapter N reset-time|reply-time|irq-time|part-time MS\n"
+"                                for all of its queues\n"
 "  aphw domain add N [usage=on|off] [control=on|off]\n"
 "  aphw domain remove N\n"
 "  aphw domain N                 shows it\n"
 "  aphw domain N usage|control on|off\n"
 "  aphw queue APQN               shows it\n"
-"  aphw queue APQN reset-time|reply-time|irq-time MS\n"
+"  aphw queue APQN reset-time|reply-time|irq-time|part-time MS\n"
 "  aphw queue APQN response FUNCTION CODE [count COUNT]\n"
 "  aphw queue APQN response FUNCTION none\n"
 "\n"
 "N is 0 to 255, decimal or hex with 0x. APQN is written as in sysfs, 05.0007.\n"
-"The times are milliseconds: of a reset, from a request to its reply, and from\n"
-"AQIC to interrupts being on or off. A new time also applies, from now on, to an\n"
-"operation that is under way.\n"
+"The times are milliseconds: of a reset, from a request to its reply, from AQIC\n"
+"to interrupts being on or off, and from one part of a request until the queue no\n"
+"longer waits for the next. A new time also applies, from now on, to an operation\n"
+"that is under way.\n"
 "FUNCTION is tapq, rapq, zapq, aqic, qact, nqap or dqap. It answers response\n"
 "code CODE, one or two hex digits, and does nothing else: the next COUNT times,\n"
 "or until 'none'.\n"
@@ -464,7 +466,7 @@ static const char *milliseconds(const char *s)
 static bool is_delay(const char *name)
 {
 	return !strcmp(name, "reset-time") || !strcmp(name, "reply-time") ||
-	       !strcmp(name, "irq-time");
+	       !strcmp(name, "irq-time") || !strcmp(name, "part-time");
 }
 
 static const char *on_off(const char *s)
@@ -518,14 +520,14 @@ static void show(const char *path, const char *const *properties)
 
 static const char *const adapter_properties[] = {
 	"model", "mode", "configured", "checkstopped", "queue-depth", "reset-time", "reply-time",
-	"irq-time", NULL
+	"irq-time", "part-time", NULL
 };
 
 static const char *const domain_properties[] = { "usage", "control", NULL };
 
 static const char *const queue_properties[] = {
 	"state", "interrupts-enabled", "requests", "replies", "request-count", "interrupt-count",
-	"reset-count", "reset-time", "reply-time", "irq-time", NULL
+	"reset-count", "reset-time", "reply-time", "irq-time", "part-time", NULL
 };
 
 static const char *const functions[] = {

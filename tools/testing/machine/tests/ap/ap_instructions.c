@@ -32,7 +32,7 @@
 #define ACCELERATOR	0x0105UL
 #define CCA		0x0205UL
 #define EP11		0x0305UL
-/* Reply 100 ms, reset 100 ms, interrupt control 50 ms */
+/* Reply 100 ms, reset 100 ms, interrupt control 50 ms, parts 100 ms */
 #define SLOW		0x0106UL
 /* What its replies and resets take, and a change of its interrupts: see 'inside'. */
 #define SLOW_MS		100
@@ -70,6 +70,9 @@ MODULE_PARM_DESC(rounds, "Random instructions per thread");
 static bool facilities_only;
 module_param(facilities_only, bool, 0);
 MODULE_PARM_DESC(facilities_only, "Only what depends on the CPU model's features");
+static unsigned int message_memory;
+module_param(message_memory, uint, 0);
+MODULE_PARM_DESC(message_memory, "Only with so little memory for messages, in bytes");
 static unsigned int seed = 1;
 module_param(seed, uint, 0);
 MODULE_PARM_DESC(seed, "What the random instructions begin with");
@@ -470,6 +473,70 @@ static void test_request_in_parts(void)
 	SAME(g.r1[1], 43);
 }
 
+/* The next part comes too late: what came before is gone. */
+static void test_part_too_late(void)
+{
+	struct registers g, other;
+	int i;
+
+	reset(SLOW);
+	SAME(nqap(&g, SLOW, 44, buffer, 100), 1);
+	for (i = 0; i < TRIES && !(queue_flags(SLOW) & EMPTY); i++)
+		usleep_range(100, 200);
+	SAME(queue_flags(SLOW), EMPTY);
+	g.gr0 |= NQAP_LAST;
+	g.r2[1] = 100;
+	REFUSED(&g, nqap_again(&g), 0x13);
+
+	/* A whole request is not affected, nor is another queue's half. */
+	SAME(nqap(&other, CCA, 45, buffer, 100), 1);
+	SAME(nqap(&g, NQAP_LAST | SLOW, 46, buffer, 100), 0);
+	SAME(wait_and_dqap(&g, SLOW, reply, 100), 0);
+	SAME(g.r1[1], 46);
+	SAME(queue_flags(CCA), 0);
+	reset(CCA);
+}
+
+/* As many halves of requests as fit, the last of which is refused. */
+static unsigned int fill_memory(unsigned long apqn, unsigned int size)
+{
+	struct registers g;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		const int cc = nqap(&g, apqn, i, buffer, size);
+
+		if (cc == 3) {
+			SAME(rc(&g), 0x10);
+			break;
+		}
+		SAME(cc, 1);
+	}
+	return i;
+}
+
+/* Queues that are empty are usable, however much is in others. */
+static void test_message_memory(void)
+{
+	const unsigned int size = 12 * 1024;
+	const unsigned int fit = message_memory / size;
+
+	reset(ACCELERATOR);
+	reset(CCA);
+	reset(EP11);
+	SAME(fit > 1 && fit < 8, true);
+	SAME(fill_memory(CCA, size), fit);
+	SAME(fill_memory(ACCELERATOR, size), 1);
+	SAME(fill_memory(EP11, size), 1);
+	/* What is dropped is to be had again. */
+	reset(ACCELERATOR);
+	reset(CCA);
+	SAME(fill_memory(EP11, size), fit - 1);
+	reset(EP11);
+	SAME(fill_memory(CCA, size), fit);
+	reset(CCA);
+}
+
 static void test_reply_in_parts(void)
 {
 	struct registers g;
@@ -839,12 +906,14 @@ static void test_random_instructions(void)
 	reset(SLOW);
 }
 
+struct test {
+	const char *name;
+	void (*run)(void);
+};
+
 static int __init ap_instructions_init(void)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} tests[] = {
+	static const struct test tests[] = {
 		{ "facilities", test_facilities },
 		{ "specification exceptions", test_specification_exceptions },
 		{ "QCI", test_qci },
@@ -854,6 +923,7 @@ static int __init ap_instructions_init(void)
 		{ "request and reply", test_request_and_reply },
 		{ "NQAP refused", test_nqap_refused },
 		{ "a request in parts", test_request_in_parts },
+		{ "a part that comes too late", test_part_too_late },
 		{ "a reply in parts", test_reply_in_parts },
 		{ "a full queue", test_full_queue },
 		{ "a reset in progress", test_reset_in_progress },
@@ -862,7 +932,12 @@ static int __init ap_instructions_init(void)
 		{ "an interrupt by GISA", test_interrupt_by_gisa },
 		{ "random instructions", test_random_instructions },
 	};
-	const unsigned int number = facilities_only ? 1 : ARRAY_SIZE(tests);
+	static const struct test memory_tests[] = {
+		{ "memory for messages", test_message_memory },
+	};
+	const struct test *run = message_memory ? memory_tests : tests;
+	const unsigned int number =
+		facilities_only || message_memory ? 1 : ARRAY_SIZE(tests);
 	unsigned int i;
 
 	buffer = vzalloc(BUFFER_SIZE);
@@ -874,9 +949,9 @@ static int __init ap_instructions_init(void)
 		pr_info("1..%u\n", number);
 		for (i = 0; i < number; i++) {
 			nr_bad = 0;
-			tests[i].run();
+			run[i].run();
 			pr_info("%sok %u %s\n", nr_bad ? "not " : "", i + 1,
-				tests[i].name);
+				run[i].name);
 		}
 	}
 	vfree(buffer);

@@ -239,6 +239,7 @@ static void ap_adapter_init(Object *obj)
     adapter->mode = AP_MODE_CCA;
     adapter->configured = true;
     adapter->delays.reset = 1;
+    adapter->delays.part = 10000;
 }
 
 static const Property ap_adapter_properties[] = {
@@ -260,6 +261,9 @@ static void ap_adapter_class_init(ObjectClass *oc, void *data)
           "Time for processing one request, in milliseconds" },
         { "irq-time", offsetof(APDelays, irq),
           "Time that AQIC's change takes, in milliseconds" },
+        { "part-time", offsetof(APDelays, part),
+          "How long a queue waits for the next part of a request, in "
+          "milliseconds" },
     };
     DeviceClass *dc = DEVICE_CLASS(oc);
     unsigned int i;

@@ -17,6 +17,7 @@
 #include "qapi/visitor.h"
 #include "qemu/atomic.h"
 #include "qemu/main-loop.h"
+#include "qemu/units.h"
 #include "exec/address-spaces.h"
 #include "exec/cpu-common.h"
 #include "exec/memory.h"
@@ -42,6 +43,9 @@ static struct APHw {
     uint64_t apm[AP_MASK_WORDS];
     uint64_t aqm[AP_MASK_WORDS];
     uint64_t adm[AP_MASK_WORDS];
+    /* What the messages in all queues have, and what they may have. */
+    uint64_t message_bytes;
+    uint64_t max_message_bytes;
     /* Store-event-information has something to say about AP. */
     bool event;
     /* Host absolute address of the GIB, 0: none. */
@@ -50,6 +54,7 @@ static struct APHw {
     .max_apid = AP_MAX_ADAPTERS - 1,
     .max_domain = AP_MAX_DOMAINS - 1,
     .extended = true,
+    .max_message_bytes = 64 * MiB,
 };
 
 unsigned int ap_hw_max_apid(void)
@@ -250,6 +255,18 @@ void ap_hw_domain_changed(APDomain *domain)
     ap_hw_update_queues(domain->domain);
     ap_hw_update_masks();
     ap_hw_config_changed();
+}
+
+/* Memory for messages */
+
+void ap_hw_count_message(int64_t bytes)
+{
+    ap_hw.message_bytes += bytes;
+}
+
+bool ap_hw_message_room(uint64_t bytes)
+{
+    return ap_hw.message_bytes + bytes <= ap_hw.max_message_bytes;
 }
 
 /* Interrupts */
@@ -520,6 +537,12 @@ static void ap_hw_set_max(Object *obj, Visitor *v, const char *name,
     *(uint32_t *)opaque = value;
 }
 
+static void ap_hw_message_memory(Object *obj, Visitor *v, const char *name,
+                                 void *opaque, Error **errp)
+{
+    visit_type_size(v, name, &ap_hw.max_message_bytes, errp);
+}
+
 static bool ap_hw_get_extended(Object *obj, Error **errp)
 {
     return ap_hw.extended;
@@ -549,6 +572,11 @@ void ap_hw_bridge_class_init(ObjectClass *oc)
                               ap_hw_set_max, NULL, &ap_hw.max_domain);
     object_class_property_set_description(oc, "max-domain-id",
         "Highest domain that the machine could have, 0 to 255");
+    object_class_property_add(oc, "message-memory", "size",
+                              ap_hw_message_memory, ap_hw_message_memory, NULL,
+                              NULL);
+    object_class_property_set_description(oc, "message-memory",
+        "Memory for messages, beyond which only empty queues take a request");
     object_class_property_add_bool(oc, "apxa", ap_hw_get_extended,
                                    ap_hw_set_extended);
     object_class_property_set_description(oc, "apxa",

@@ -34,13 +34,20 @@ static int64_t ap_queue_expiry(uint32_t delay_ms)
 
 /* Messages */
 
+static void ap_message_drop_bytes(GByteArray **bytes)
+{
+    if (*bytes) {
+        ap_hw_count_message(-(int64_t)(*bytes)->len);
+        g_byte_array_unref(*bytes);
+        *bytes = NULL;
+    }
+}
+
 static void ap_message_free(APMessageList *list, APMessage *message)
 {
     QTAILQ_REMOVE(list, message, next);
-    g_byte_array_unref(message->data);
-    if (message->reply) {
-        g_byte_array_unref(message->reply);
-    }
+    ap_message_drop_bytes(&message->data);
+    ap_message_drop_bytes(&message->reply);
     g_free(message);
 }
 
@@ -57,6 +64,7 @@ static void ap_queue_flush(APQueue *queue)
     queue->nr_requests = 0;
     queue->nr_replies = 0;
     timer_del(&queue->reply_timer);
+    timer_del(&queue->part_timer);
 }
 
 bool ap_queue_full(const APQueue *queue)
@@ -83,6 +91,37 @@ APMessage *ap_queue_partial(APQueue *queue, uint64_t psmid)
     return NULL;
 }
 
+bool ap_queue_room(const APQueue *queue, const APMessage *message, size_t len)
+{
+    const unsigned int others = queue->nr_requests + queue->nr_replies -
+                                (message ? 1 : 0);
+
+    return !others || ap_hw_message_room(len);
+}
+
+/* Drop what waits for its next part in vain, and wait for the others. */
+static void ap_queue_part_due(void *opaque)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    int64_t next = INT64_MAX;
+    APQueue *queue = opaque;
+    APMessage *message, *tmp;
+
+    QTAILQ_FOREACH_SAFE(message, &queue->requests, next, tmp) {
+        if (!message->partial) {
+            continue;
+        }
+        if (message->deadline <= now) {
+            ap_queue_drop(queue, message);
+        } else {
+            next = MIN(next, message->deadline);
+        }
+    }
+    if (next != INT64_MAX) {
+        timer_mod_ns(&queue->part_timer, next);
+    }
+}
+
 APMessage *ap_queue_add_part(APQueue *queue, APMessage *message,
                              uint64_t psmid, const uint8_t *data, size_t len)
 {
@@ -95,6 +134,11 @@ APMessage *ap_queue_add_part(APQueue *queue, APMessage *message,
         queue->nr_requests++;
     }
     g_byte_array_append(message->data, data, len);
+    ap_hw_count_message(len);
+    message->deadline = ap_queue_expiry(queue->delays.part);
+    if (!timer_pending(&queue->part_timer)) {
+        timer_mod_ns(&queue->part_timer, message->deadline);
+    }
     return message;
 }
 
@@ -134,7 +178,6 @@ static void ap_queue_reply_due(void *opaque)
     }
     QTAILQ_REMOVE(&queue->requests, message, next);
     queue->nr_requests--;
-    g_byte_array_unref(message->data);
     message->data = message->reply;
     message->reply = NULL;
     QTAILQ_INSERT_TAIL(&queue->replies, message, next);
@@ -152,7 +195,9 @@ void ap_queue_submit(APQueue *queue, GByteArray *request, GByteArray *reply)
 
     QTAILQ_FOREACH(message, &queue->requests, next) {
         if (message->data == request) {
+            ap_message_drop_bytes(&message->data);
             message->reply = g_byte_array_ref(reply);
+            ap_hw_count_message(reply->len);
             queue->request_count++;
             ap_queue_work(queue);
             return;
@@ -390,6 +435,8 @@ static void ap_queue_init(Object *obj)
     QTAILQ_INIT(&queue->replies);
     timer_init_ns(&queue->reply_timer, QEMU_CLOCK_VIRTUAL, ap_queue_reply_due,
                   queue);
+    timer_init_ns(&queue->part_timer, QEMU_CLOCK_VIRTUAL, ap_queue_part_due,
+                  queue);
     timer_init_ns(&queue->reset_timer, QEMU_CLOCK_VIRTUAL, ap_queue_reset_done,
                   queue);
     timer_init_ns(&queue->irq_timer, QEMU_CLOCK_VIRTUAL, ap_queue_irq_done,
@@ -420,9 +467,17 @@ void ap_queue_change_delay(APQueue *queue, size_t offset, uint32_t value)
         { offsetof(APDelays, reply), &queue->reply_timer },
         { offsetof(APDelays, irq), &queue->irq_timer },
     };
+    APMessage *message;
     unsigned int i;
 
     *(uint32_t *)((void *)&queue->delays + offset) = value;
+    if (offset == offsetof(APDelays, part)) {
+        QTAILQ_FOREACH(message, &queue->requests, next) {
+            message->deadline = ap_queue_expiry(value);
+        }
+        ap_queue_part_due(queue);
+        return;
+    }
     for (i = 0; i < ARRAY_SIZE(timers); i++) {
         if (timers[i].offset == offset && timer_pending(timers[i].timer)) {
             timer_mod_ns(timers[i].timer, ap_queue_expiry(value));
@@ -540,6 +595,7 @@ static void ap_queue_class_init(ObjectClass *oc, void *data)
         { "reset-time", offsetof(APDelays, reset) },
         { "reply-time", offsetof(APDelays, reply) },
         { "irq-time", offsetof(APDelays, irq) },
+        { "part-time", offsetof(APDelays, part) },
     }, numbers[] = {
         { "requests", offsetof(APQueue, nr_requests) },
         { "replies", offsetof(APQueue, nr_replies) },

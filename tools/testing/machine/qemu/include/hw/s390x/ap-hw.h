@@ -79,14 +79,18 @@ typedef struct APInterrupt {
 typedef struct APMessage {
     QTAILQ_ENTRY(APMessage) next;
     uint64_t psmid;
-    /* The request, as far as it has come, or the reply. */
+    /*
+     * The request, as far as it has come, or the reply. NULL when there is
+     * nothing left of a request but what it will be answered with.
+     */
     GByteArray *data;
     /* What a complete request will be answered with when its time is up. */
     GByteArray *reply;
     /* How much of a reply DQAP has handed out already. */
     size_t taken;
-    /* A request of which parts are still to come. */
+    /* A request of which parts are still to come, until it is given up. */
     bool partial;
+    int64_t deadline;
 } APMessage;
 
 typedef QTAILQ_HEAD(APMessageList, APMessage) APMessageList;
@@ -115,6 +119,8 @@ typedef struct APDelays {
     uint32_t reply;
     /* From AQIC until interrupts are enabled or disabled. */
     uint32_t irq;
+    /* From one part of a request until the queue no longer waits for the next. */
+    uint32_t part;
 } APDelays;
 
 struct APAdapter {
@@ -152,6 +158,7 @@ struct APQueue {
     unsigned int nr_requests;
     unsigned int nr_replies;
     QEMUTimer reply_timer;
+    QEMUTimer part_timer;
 
     bool in_reset;
     QEMUTimer reset_timer;
@@ -195,6 +202,13 @@ bool ap_hw_is_control_domain(unsigned int domain);
 void ap_hw_masks(uint64_t apm[AP_MASK_WORDS], uint64_t aqm[AP_MASK_WORDS],
                  uint64_t adm[AP_MASK_WORDS]);
 
+/*
+ * Memory for messages: what is in the queues is counted, and beyond a limit only
+ * an empty queue takes another request, so that none keeps others from working.
+ */
+void ap_hw_count_message(int64_t bytes);
+bool ap_hw_message_room(uint64_t bytes);
+
 /* Is [addr, addr + size) memory that the channel subsystem may write? */
 bool ap_hw_storage_ok(uint64_t addr, size_t size);
 /* Set the indicator, and make the interruption pending. */
@@ -235,6 +249,8 @@ size_t ap_queue_max_message(const APQueue *queue);
 /* The request with this PSMID of which parts are still to come, or NULL. */
 APMessage *ap_queue_partial(APQueue *queue, uint64_t psmid);
 bool ap_queue_full(const APQueue *queue);
+/* Is there memory for so many bytes more of this request (NULL: a new one)? */
+bool ap_queue_room(const APQueue *queue, const APMessage *message, size_t len);
 /* Add a (part of a) request; the caller has checked that it fits. */
 APMessage *ap_queue_add_part(APQueue *queue, APMessage *message,
                              uint64_t psmid, const uint8_t *data, size_t len);

@@ -468,6 +468,9 @@ static uint32_t nqap(CPUS390XState *env, uint32_t r1, uint32_t r2,
     }
 
     now = MIN(len, AP_SEGMENT - (addr & (AP_SEGMENT - 1)));
+    if (!ap_queue_room(queue, message, now)) {
+        return ap_finish(env, ap_queue_status(queue, AP_RC_QUEUE_FULL));
+    }
     ap_read(env, addr, data, now, ra);
     message = ap_queue_add_part(queue, message, psmid, data, now);
     ap_set_reg(env, r2, wrap_address(env, addr + now));
