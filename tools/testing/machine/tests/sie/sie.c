@@ -456,7 +456,7 @@ static void random_code(struct rnd_state *rnd)
 		0xc6, 0xc8, 0xe3, 0xe3, 0xe5, 0xe7, 0xeb, 0xec, 0xed,
 	};
 	u8 *code = guest + CODE;
-	u8 *lowcore = guest + block->prefix * SZ_8K;
+	u8 *lowcore = guest + block->prefix * SZ_4K;
 	unsigned int i;
 
 	prandom_bytes_state(rnd, guest, GUEST_SIZE / 4);
@@ -494,7 +494,9 @@ static void random_block(struct rnd_state *rnd)
 	atomic_set(&block->cpuflags, CPUSTAT_ZARCH |
 		   (prandom_u32_state(rnd) & dice &
 		    (CPUSTAT_KSS | CPUSTAT_P | CPUSTAT_EXT_INT | CPUSTAT_IO_INT)));
-	block->prefix = prandom_u32_state(rnd) % (GUEST_SIZE / SZ_8K + 1);
+	/* The field counts in 4 KiB, and the last bit does not matter. */
+	block->prefix = prandom_u32_state(rnd) % (GUEST_SIZE / SZ_8K + 1) *
+			(SZ_8K / SZ_4K);
 	block->prog0c = 0;
 	atomic_set(&block->prog20, 0);
 	block->mso = (unsigned long)guest;
@@ -544,14 +546,20 @@ static void test_random_guests(void)
 		0, ICPT_INST, ICPT_PROGI, ICPT_EXTREQ, ICPT_IOREQ, ICPT_WAIT,
 		ICPT_VALIDITY, ICPT_STOP, ICPT_OPEREXC, ICPT_KSS,
 	};
-	unsigned long seen[ARRAY_SIZE(known)] = {};
+	unsigned long seen[ARRAY_SIZE(known)] = {}, interrupted = 0;
 	struct rnd_state rnd;
 	unsigned int i, k, again;
+	u16 *pgm_code;
 
 	prandom_seed_state(&rnd, seed);
 	for (i = 0; i < rounds; i++) {
 		random_block(&rnd);
 		random_code(&rnd);
+		pgm_code = (u16 *)(guest + block->prefix * SZ_4K + PGM_CODE);
+		if (block->prefix * SZ_4K == GUEST_SIZE)
+			pgm_code = NULL;
+		else
+			*pgm_code = U16_MAX;
 		/* On, behind what was intercepted */
 		for (again = 0; again < 8; again++) {
 			const u8 code = run(200 * NSEC_PER_USEC);
@@ -572,8 +580,10 @@ static void test_random_guests(void)
 			atomic_andnot(CPUSTAT_EXT_INT | CPUSTAT_IO_INT,
 				      &block->cpuflags);
 		}
+		interrupted += pgm_code && *pgm_code != U16_MAX;
 		cond_resched();
 	}
+	pr_info("# random guests: program interruptions in %lu\n", interrupted);
 	for (k = 0; k < ARRAY_SIZE(known); k++)
 		pr_info("# random guests: interception %02x, %lu times\n", known[k],
 			seen[k]);
@@ -581,6 +591,7 @@ static void test_random_guests(void)
 	if (rounds >= 100) {
 		SAME(seen[1] > 0, true);
 		SAME(seen[5] > 0, true);
+		SAME(interrupted > rounds / 4, true);
 	}
 }
 
