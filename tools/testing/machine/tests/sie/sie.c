@@ -32,14 +32,8 @@
 #define GUEST_ORDER	8
 
 /* Where things are in the guest */
-#define HANDLERS	0x0f000UL
-#define SEGMENT_TABLE	0x20000UL
-#define PAGE_TABLE	0x24000UL
-#define OTHER_DATA	0x40000UL
-
 #define OLD_PSWS	0x120
 #define NEW_PSWS	0x1a0
-#define PGM_NEW_PSW	0x1d0
 
 #define VALIDITY(block)	((block)->ipb >> 16)
 
@@ -63,6 +57,8 @@ u8 *areas;					/* a page: GISA, CRYCB, facilities */
 static u8 *given_up;				/* a page: CBRL */
 u64 gprs[16];					/* GR14 and GR15 are in the block */
 u32 guest_acrs[NUM_ACRS];
+u64 *host_ptes;
+static u64 *host_segments;			/* or NULL: the kernel's own tables */
 static unsigned int nr_bad;
 
 void same(const char *what, int line, unsigned long is, unsigned long wanted)
@@ -95,6 +91,49 @@ void new_guest(void)
 	*(u64 *)(guest + PGM_NEW_PSW + 8) = 0xdead;
 }
 
+#define HOST_SEGMENTS_ORDER	2
+
+/*
+ * The same, but its storage has tables of its own in the host, in which a page can
+ * be missing; false if there is no memory for them.
+ */
+bool new_tables_guest(void)
+{
+	unsigned int i;
+
+	new_guest();
+	host_segments = (u64 *)__get_free_pages(GFP_KERNEL, HOST_SEGMENTS_ORDER);
+	host_ptes = (u64 *)get_zeroed_page(GFP_KERNEL);
+	SAME(host_segments && host_ptes, true);
+	if (!host_segments || !host_ptes) {
+		end_tables_guest();
+		return false;
+	}
+	for (i = 0; i < 2048; i++)
+		host_segments[i] = _SEGMENT_ENTRY_INVALID;
+	host_segments[0] = virt_to_phys(host_ptes);
+	for (i = 0; i < GUEST_SIZE / PAGE_SIZE; i++)
+		host_ptes[i] = virt_to_phys(guest) + i * PAGE_SIZE;
+	atomic_or(CPUSTAT_SM, &block->cpuflags);
+	block->mso = 0;
+	return true;
+}
+
+void end_tables_guest(void)
+{
+	free_pages((unsigned long)host_segments, HOST_SEGMENTS_ORDER);
+	free_page((unsigned long)host_ptes);
+	host_segments = NULL;
+	host_ptes = NULL;
+}
+
+/* The host's entry for a page of the guest; nothing that was before is kept. */
+void set_host_pte(unsigned long page, u64 pte)
+{
+	host_ptes[page / PAGE_SIZE] = pte;
+	block->ihcpu = 0xffff;
+}
+
 void put_code(const char *code, size_t length)
 {
 	memcpy(guest + CODE, code, length);
@@ -109,8 +148,11 @@ static enum hrtimer_restart no_news(struct hrtimer *timer)
  * Runs the guest until an interception, or until an interruption of the host's,
  * which comes in @limit nanoseconds. Returns the interception's code, 0 without.
  */
-static unsigned int run(unsigned long limit)
+unsigned int run(unsigned long limit)
 {
+	const u64 asce = host_segments ? virt_to_phys(host_segments) |
+			 _ASCE_TYPE_SEGMENT | _ASCE_TABLE_LENGTH :
+			 get_lowcore()->kernel_asce.val;
 	DECLARE_KERNEL_FPU_ONSTACK32(fpu);
 	u32 access[NUM_ACRS];
 	struct hrtimer timer;
@@ -124,7 +166,7 @@ static unsigned int run(unsigned long limit)
 	local_irq_disable();
 	/* The kernel's own memory is not for execution. */
 	local_ctl_clear_bit(0, CR0_INSTRUCTION_EXEC_PROTECTION_BIT);
-	sie64a(block, gprs, get_lowcore()->kernel_asce.val);
+	sie64a(block, gprs, asce);
 	local_ctl_set_bit(0, CR0_INSTRUCTION_EXEC_PROTECTION_BIT);
 	local_irq_enable();
 	save_access_regs(guest_acrs);
@@ -183,6 +225,7 @@ static unsigned int validity(void)
 	const unsigned int code = run_on();
 
 	SAME(code, ICPT_VALIDITY);
+	SAME(block->ipa, 0x1000);
 	/* It has not begun. */
 	SAME(block->gpsw.addr, CODE);
 	return VALIDITY(block);
@@ -216,8 +259,33 @@ static void test_validity(void)
 	new_guest();
 	block->eca = ECA_APIE;
 	SAME(validity(), 0x0039);
-	block->crycbd = 0x7ffffff8;
+	block->crycbd = 0x7ffff000;
 	SAME(validity(), 0x0035);
+	/* What may not cross a page, and what just does not */
+	block->crycbd = ((u32)virt_to_phys(areas) + PAGE_SIZE - 24) | CRYCB_FORMAT0;
+	SAME(validity(), 0x003c);
+	block->crycbd = ((u32)virt_to_phys(areas) + PAGE_SIZE - 120) | CRYCB_FORMAT1;
+	SAME(validity(), 0x003c);
+	block->crycbd = ((u32)virt_to_phys(areas) + PAGE_SIZE - 248) | CRYCB_FORMAT2;
+	SAME(validity(), 0x003c);
+	CODE_IS(DIAG);
+	block->crycbd = ((u32)virt_to_phys(areas) + PAGE_SIZE - 32) | CRYCB_FORMAT0;
+	SAME(run_on(), ICPT_INST);
+	new_guest();
+	block->scaol = virt_to_phys(areas) + PAGE_SIZE - 48;
+	SAME(validity(), 0x003b);
+	CODE_IS(DIAG);
+	block->scaol = virt_to_phys(areas) + PAGE_SIZE - 64;
+	SAME(run_on(), ICPT_INST);
+	/* A prefix beyond the guest's limit: before anything needs it */
+	new_guest();
+	CODE_IS(DIAG);
+	block->prefix = GUEST_SIZE / SZ_4K;
+	SAME(validity(), 0x0037);
+	block->prefix = (GUEST_SIZE - SZ_8K) / SZ_4K;
+	SAME(run_on(), ICPT_INST);
+	new_guest();
+	block->eca = ECA_APIE;
 	block->crycbd = (u32)virt_to_phys(areas) | 2;
 	SAME(validity(), 0x0022);
 	/* And a good one, for comparison */
@@ -274,11 +342,6 @@ static void test_limit(void)
 	gprs[2] = GUEST_SIZE;
 	SAME(run_on(), ICPT_WAIT);
 	SAME(*(u16 *)(guest + PGM_CODE), 5);
-	/* The prefix area, too */
-	new_guest();
-	block->prefix = 0x200000 >> 13;
-	SAME(run_on(), ICPT_VALIDITY);
-	SAME(VALIDITY(block), 0x0037);
 }
 
 static void test_keys(void)
@@ -544,7 +607,8 @@ static void test_random_guests(void)
 {
 	static const u8 known[] = {
 		0, ICPT_INST, ICPT_PROGI, ICPT_EXTREQ, ICPT_IOREQ, ICPT_WAIT,
-		ICPT_VALIDITY, ICPT_STOP, ICPT_OPEREXC, ICPT_KSS,
+		ICPT_VALIDITY, ICPT_STOP, ICPT_OPEREXC, ICPT_KSS, ICPT_EXTINT,
+		ICPT_PARTEXEC,
 	};
 	unsigned long seen[ARRAY_SIZE(known)] = {}, interrupted = 0;
 	struct rnd_state rnd;
@@ -649,6 +713,13 @@ static int __init sie_instruction_init(void)
 		{ "storage keys and page states", test_keys },
 		{ "translations that are kept", test_translation },
 		{ "the lowcore", test_lowcore },
+		{ "timers", test_timers },
+		{ "specification exceptions", test_specification_exceptions },
+		{ "invalid new PSWs", test_invalid_new_psws },
+		{ "interception of program interruptions", test_program_interruptions },
+		{ "partial execution of MOVE PAGE", test_partial_execution },
+		{ "host faults under interruptions", test_fault_of_interruption },
+		{ "the interlock of table updates", test_interlock },
 		{ "access registers of guests", test_access_registers_of_guests },
 		{ "access registers of the host", test_access_registers_of_host },
 		{ "random guests", test_random_guests },
@@ -669,7 +740,6 @@ static int __init sie_instruction_init(void)
 		tests = reset_test;
 		number = ARRAY_SIZE(reset_test);
 	}
-
 	guest = (u8 *)__get_free_pages(GFP_KERNEL, GUEST_ORDER);
 	block = (void *)get_zeroed_page(GFP_KERNEL | GFP_DMA);
 	areas = (u8 *)get_zeroed_page(GFP_KERNEL | GFP_DMA);

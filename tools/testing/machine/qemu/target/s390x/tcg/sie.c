@@ -29,6 +29,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/log.h"
+#include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "qemu/atomic.h"
@@ -64,6 +65,7 @@ enum {
     SIE_IPA         = 0x056,
     SIE_IPB         = 0x058,
     SIE_SCAOH       = 0x05c,
+    SIE_ECB         = 0x061,
     SIE_ECB2        = 0x062,
     SIE_SCAOL       = 0x064,
     SIE_TODPR       = 0x06c,
@@ -74,9 +76,12 @@ enum {
     SIE_GPSW_ADDR   = 0x098,
     SIE_GG14        = 0x0a0,
     SIE_GG15        = 0x0a8,
+    SIE_EXTCPUADDR  = 0x0c4,
+    SIE_EIC         = 0x0c6,
     SIE_PGMILC      = 0x0cc,
     SIE_IPRCC       = 0x0ce,
     SIE_DXC         = 0x0d0,
+    SIE_MCN         = 0x0d4,
     SIE_PERC        = 0x0d6,
     SIE_PERADDR     = 0x0d8,
     SIE_EAI         = 0x0e0,
@@ -115,8 +120,12 @@ enum {
 #define ICTL_SSKE               0x00002000u
 #define ICTL_RRBE               0x00001000u
 
+#define ECA_MVPGI               0x01000000u
 #define ECA_AIV                 0x00200000u
 #define ECA_APIE                0x00000008u
+#define ECA_SII                 0x00000001u
+
+#define ECB_SPECI               0x08
 
 #define ECB2_CMMA               0x80
 
@@ -126,7 +135,13 @@ enum {
 
 #define MS_OFFSET_MASK          0xfffffull
 
-#define SCA_HEADER_SIZE         32
+/*
+ * System control area: up to the entries of the CPUs. It begins with the control
+ * of updates of the guest's translation tables.
+ */
+#define SCA_HEADER_SIZE         64
+#define SCA_IPTE_LOCKED         0x8000000000000000ull
+#define SCA_IPTE_GUEST_CPU      1ull    /* in the number of them */
 
 #define ICPTSTATUS_EXECUTE      0x01
 #define ICPTSTATUS_PER_IFETCH   0x02
@@ -137,6 +152,8 @@ enum {
 #define GD_ORIGIN_MASK          0xfffffff0u
 
 #define CRYCB_FORMAT_MASK       3u
+#define CRYCB_FORMAT_0          0u
+#define CRYCB_FORMAT_1          1u
 #define CRYCB_FORMAT_NONE       2u
 #define CRYCB_FORMAT_2          3u
 #define CRYCB_ORIGIN_MASK       0x7ffffff8u
@@ -146,7 +163,13 @@ enum {
  */
 #define CRYCB_APCB0             0x00
 #define CRYCB_APCB1             0x80
-#define CRYCB_SIZE              0x100
+
+static const uint32_t crycb_sizes[] = {
+    [CRYCB_FORMAT_0] = 32,
+    [CRYCB_FORMAT_1] = 128,
+    [CRYCB_FORMAT_NONE] = 32,
+    [CRYCB_FORMAT_2] = 256,
+};
 
 #define SIE_INSN_LEN            4
 
@@ -541,6 +564,68 @@ void s390_sie_end(CPUS390XState *env)
 }
 
 /*
+ * PER events of instructions that are done, whose interruption could not be
+ * stored because the host had to be asked for the page: by the state
+ * description's address, until it is run again, on whichever CPU.
+ */
+typedef struct SIEPEREvent {
+    uint64_t mask;
+    uint64_t addr;
+    uint64_t address;
+    uint32_t ilen;
+    uint16_t perc_atmid;
+    uint8_t access_id;
+} SIEPEREvent;
+
+static QemuMutex sie_per_lock;
+static GHashTable *sie_per_events;
+static unsigned int sie_nr_per_events;
+
+static SIEPEREvent sie_per_event(CPUS390XState *env)
+{
+    return (SIEPEREvent) {
+        .mask = s390_cpu_get_psw_mask(env),
+        .addr = env->psw.addr,
+        .address = env->per_address,
+        .ilen = env->int_pgm_ilen,
+        .perc_atmid = env->per_perc_atmid,
+        .access_id = env->per_access_id,
+    };
+}
+
+static void sie_keep_per_event(uint8_t *block, const SIEPEREvent *event)
+{
+    QEMU_LOCK_GUARD(&sie_per_lock);
+    g_hash_table_replace(sie_per_events, block,
+                         g_memdup2(event, sizeof(*event)));
+    qatomic_set(&sie_nr_per_events, g_hash_table_size(sie_per_events));
+}
+
+/* The guest is entered: make its event pending again, if it has one. */
+static void sie_restore_per_event(CPUS390XState *env)
+{
+    g_autofree SIEPEREvent *event = NULL;
+
+    if (likely(!qatomic_read(&sie_nr_per_events))) {
+        return;
+    }
+    WITH_QEMU_LOCK_GUARD(&sie_per_lock) {
+        g_hash_table_steal_extended(sie_per_events, env->sie.block, NULL,
+                                    (gpointer *)&event);
+        qatomic_set(&sie_nr_per_events, g_hash_table_size(sie_per_events));
+    }
+    /* The host may have changed its mind, or the description be another's. */
+    if (event && event->mask == s390_cpu_get_psw_mask(env) &&
+        event->addr == env->psw.addr && env_cpu(env)->exception_index == -1) {
+        env->per_address = event->address;
+        env->per_perc_atmid = event->perc_atmid;
+        env->per_access_id = event->access_id;
+        env->int_pgm_ilen = event->ilen;
+        trigger_pgm_exception(env, PGM_PER);
+    }
+}
+
+/*
  * What is saved of a CPU is the host's, and of its guest the state description,
  * which has to be up to date before the last of the storage is written.
  */
@@ -568,6 +653,8 @@ static void sie_first_use(void)
 
     bql_lock();
     if (!sie_used) {
+        qemu_mutex_init(&sie_per_lock);
+        sie_per_events = g_hash_table_new_full(NULL, NULL, NULL, g_free);
         precopy_add_notifier(&notifier);
         qatomic_set(&sie_used, true);
     }
@@ -628,45 +715,6 @@ static bool sie_pending(CPUS390XState *env)
     return sie_ckc_pending(env) || sie_cputm_pending(env);
 }
 
-/*
- * The guest's clock comparator or CPU timer is due and the guest is enabled
- * for it. The host injects these itself once interpretation ended.
- */
-static bool sie_timer_due(CPUS390XState *env)
-{
-    if (!(env->psw.mask & PSW_MASK_EXT)) {
-        return false;
-    }
-    return ((env->cregs[0] & CR0_CKC_SC) && sie_ckc_pending(env)) ||
-           ((env->cregs[0] & CR0_CPU_TIMER_SC) && sie_cputm_pending(env));
-}
-
-/*
- * Take an interception that a request in the state description, or a timer,
- * asks for. Returns whether interpretation ended.
- */
-static bool sie_take_request(CPUS390XState *env)
-{
-    uint32_t flags = sie_cpuflags(env);
-
-    if (flags & CPUFLAGS_STOP_INT) {
-        sie_intercept(env, SIE_ICPT_STOP);
-        return true;
-    }
-    if ((flags & CPUFLAGS_EXT_INT) && (env->psw.mask & PSW_MASK_EXT)) {
-        sie_intercept(env, SIE_ICPT_EXTREQ);
-        return true;
-    }
-    if ((flags & CPUFLAGS_IO_INT) && (env->psw.mask & PSW_MASK_IO)) {
-        sie_intercept(env, SIE_ICPT_IOREQ);
-        return true;
-    }
-    if (sie_timer_due(env)) {
-        sie_leave(env, SIE_INSN_LEN);
-        return true;
-    }
-    return false;
-}
 
 /* The host's part of the translation failed: it gets the interruption. */
 static void sie_host_fault(CPUS390XState *env)
@@ -687,7 +735,7 @@ static void sie_intercept_validity(uint8_t *block, uint16_t reason)
 {
     stb_p(block + SIE_ICPTCODE, SIE_ICPT_VALIDITY);
     stb_p(block + SIE_ICPTSTATUS, 0);
-    stw_be_p(block + SIE_IPA, 0);
+    stw_be_p(block + SIE_IPA, 0x1000);
     stl_be_p(block + SIE_IPB, (uint32_t)reason << 16);
     s390_sie_host_dirty(block, SIE_BLOCK_SIZE);
 }
@@ -712,6 +760,88 @@ static bool sie_prefix_accessible(CPUS390XState *env)
         return false;
     }
     sie_host_fault(env);
+    return false;
+}
+
+/* The code of the external interruption that the guest can take now, or 0 */
+static uint16_t sie_timer_due(CPUS390XState *env)
+{
+    if (!(env->psw.mask & PSW_MASK_EXT)) {
+        return 0;
+    }
+    if ((env->cregs[0] & CR0_CKC_SC) && sie_ckc_pending(env)) {
+        return EXT_CLOCK_COMP;
+    }
+    if ((env->cregs[0] & CR0_CPU_TIMER_SC) && sie_cputm_pending(env)) {
+        return EXT_CPU_TIMER;
+    }
+    return 0;
+}
+
+/*
+ * Deliver the interruption by the guest's clock comparator or CPU timer. It is
+ * intercepted instead if the host has another one, which may come first, and if
+ * there would be no end of it because the new PSW is enabled. Returns whether
+ * anything happened.
+ */
+static bool sie_deliver_timer(CPUS390XState *env)
+{
+    const uint16_t code = sie_timer_due(env);
+    uint64_t mask, addr;
+    LowCore *lowcore;
+
+    if (!code) {
+        return false;
+    }
+    if (!sie_prefix_accessible(env)) {
+        return true;
+    }
+
+    lowcore = cpu_map_lowcore(env);
+    mask = be64_to_cpu(lowcore->external_new_psw.mask);
+    addr = be64_to_cpu(lowcore->external_new_psw.addr);
+    if ((mask & PSW_MASK_EXT) || (sie_cpuflags(env) & CPUFLAGS_EXT_INT)) {
+        cpu_unmap_lowcore(env, lowcore);
+        stw_be_p(env->sie.block + SIE_EIC, code);
+        stw_be_p(env->sie.block + SIE_EXTCPUADDR, 0);
+        sie_intercept(env, SIE_ICPT_EXTINT);
+        return true;
+    }
+    lowcore->ext_int_code = cpu_to_be16(code);
+    lowcore->cpu_addr = 0;
+    lowcore->external_old_psw.mask = cpu_to_be64(s390_cpu_get_psw_mask(env));
+    lowcore->external_old_psw.addr = cpu_to_be64(env->psw.addr);
+    cpu_unmap_lowcore(env, lowcore);
+
+    env->sie.pending_icpt = 0;
+    s390_cpu_set_psw(env, mask, addr);
+    s390_sie_interruption_done(env_cpu(env), EXCP_EXT);
+    return true;
+}
+
+/*
+ * Take what a request in the state description, or a timer, asks for. Returns
+ * whether anything happened.
+ */
+static bool sie_take_request(CPUS390XState *env)
+{
+    uint32_t flags = sie_cpuflags(env);
+
+    if (flags & CPUFLAGS_STOP_INT) {
+        sie_intercept(env, SIE_ICPT_STOP);
+        return true;
+    }
+    if (sie_deliver_timer(env)) {
+        return true;
+    }
+    if ((flags & CPUFLAGS_EXT_INT) && (env->psw.mask & PSW_MASK_EXT)) {
+        sie_intercept(env, SIE_ICPT_EXTREQ);
+        return true;
+    }
+    if ((flags & CPUFLAGS_IO_INT) && (env->psw.mask & PSW_MASK_IO)) {
+        sie_intercept(env, SIE_ICPT_IOREQ);
+        return true;
+    }
     return false;
 }
 
@@ -755,8 +885,19 @@ static bool sie_deliver_gisa(CPUS390XState *env)
 
     env->sie.pending_icpt = 0;
     s390_cpu_set_psw(env, mask, addr);
-    s390_sie_interruption_done(env_cpu(env));
+    s390_sie_interruption_done(env_cpu(env), EXCP_IO);
     return true;
+}
+
+static uint64_t sie_sca_origin(const uint8_t *block)
+{
+    return (uint64_t)ldl_be_p(block + SIE_SCAOH) << 32 |
+           (ldl_be_p(block + SIE_SCAOL) & ~0xfu);
+}
+
+static bool sie_crosses_page(uint64_t addr, uint64_t size)
+{
+    return (addr ^ (addr + size - 1)) & TARGET_PAGE_MASK;
 }
 
 /*
@@ -767,10 +908,10 @@ static bool sie_deliver_gisa(CPUS390XState *env)
 static uint16_t sie_validity(CPUS390XState *env, const uint8_t *block)
 {
     const uint32_t flags = ldl_be_p(block + SIE_CPUFLAGS);
-    const uint64_t scao = (uint64_t)ldl_be_p(block + SIE_SCAOH) << 32 |
-                          (ldl_be_p(block + SIE_SCAOL) & ~0xfu);
+    const uint64_t scao = sie_sca_origin(block);
     const uint32_t crycbd = ldl_be_p(block + SIE_CRYCBD);
     const uint32_t crycb = crycbd & CRYCB_ORIGIN_MASK;
+    const uint32_t crycb_size = crycb_sizes[crycbd & CRYCB_FORMAT_MASK];
 
     /* ESA/390 and other modes are not there. */
     if (!(flags & CPUFLAGS_ZARCH) || (flags & (CPUFLAGS_RRF | CPUFLAGS_MCDS))) {
@@ -786,6 +927,9 @@ static uint16_t sie_validity(CPUS390XState *env, const uint8_t *block)
         if ((scao & ~0x1fffull) == env->psa) {
             return 0x0011;
         }
+        if (sie_crosses_page(scao, SCA_HEADER_SIZE)) {
+            return 0x003b;
+        }
         if (!s390_sie_host_ram(scao, SCA_HEADER_SIZE)) {
             return 0x0034;
         }
@@ -797,7 +941,10 @@ static uint16_t sie_validity(CPUS390XState *env, const uint8_t *block)
         if ((crycbd & CRYCB_FORMAT_MASK) == CRYCB_FORMAT_NONE) {
             return 0x0022;
         }
-        if (!s390_sie_host_ram(crycb, CRYCB_SIZE)) {
+        if (sie_crosses_page(crycb, crycb_size)) {
+            return 0x003c;
+        }
+        if (!s390_sie_host_ram(crycb, crycb_size)) {
             return 0x0035;
         }
     }
@@ -812,7 +959,7 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     const bool per = s390_cpu_per_enabled(env);
     uint8_t *block;
     uint16_t reason;
-    uint32_t gd;
+    uint32_t gd, psa;
     int i;
 
     if (addr & (SIE_BLOCK_SIZE - 1)) {
@@ -825,7 +972,23 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
 
     cpu_restore_state(cs, ra);
 
+    /*
+     * Guest storage: with the limit suppressed, all of the primary space;
+     * otherwise in units of 1 MiB, of which the last belongs to the guest.
+     */
+    sie->mso = 0;
+    sie->msl = UINT64_MAX;
+    if (!(ldl_be_p(block + SIE_CPUFLAGS) & CPUFLAGS_SM)) {
+        sie->mso = ldq_be_p(block + SIE_MSO) & ~MS_OFFSET_MASK;
+        sie->msl = ldq_be_p(block + SIE_MSL) | MS_OFFSET_MASK;
+    }
+    psa = ldl_be_p(block + SIE_PREFIX) & 0x7fffe000;
+
     reason = sie_validity(env, block);
+    if (!reason && (sie_beyond_limit(sie, psa) ||
+                    sie_beyond_limit(sie, psa + TARGET_PAGE_SIZE))) {
+        reason = VALIDITY_PREFIX;
+    }
     if (reason) {
         sie_intercept_validity(block, reason);
         env->psw.addr = wrap_address(env, env->psw.addr + SIE_INSN_LEN);
@@ -850,16 +1013,6 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
 
     sie->pending_icpt = 0;
     sie->per = ldl_be_p(block + SIE_CPUFLAGS) & CPUFLAGS_P;
-    /*
-     * Guest storage: with the limit suppressed, all of the primary space;
-     * otherwise in units of 1 MiB, of which the last belongs to the guest.
-     */
-    sie->mso = 0;
-    sie->msl = UINT64_MAX;
-    if (!(ldl_be_p(block + SIE_CPUFLAGS) & CPUFLAGS_SM)) {
-        sie->mso = ldq_be_p(block + SIE_MSO) & ~MS_OFFSET_MASK;
-        sie->msl = ldq_be_p(block + SIE_MSL) | MS_OFFSET_MASK;
-    }
     sie->epoch = ldq_be_p(block + SIE_EPOCH);
     sie->ckc = ldq_be_p(block + SIE_CKC);
     sie->cputm = ldq_be_p(block + SIE_CPUTM);
@@ -877,7 +1030,7 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     for (i = 0; i < 16; i++) {
         env->cregs[i] = ldq_be_p(block + SIE_GCR + i * 8);
     }
-    env->psa = ldl_be_p(block + SIE_PREFIX) & 0x7fffe000;
+    env->psa = psa;
     env->gbea = ldq_be_p(block + SIE_GBEA);
     env->pp = ldq_be_p(block + SIE_PP);
     env->todpr = ldl_be_p(block + SIE_TODPR);
@@ -889,6 +1042,7 @@ void HELPER(sie)(CPUS390XState *env, uint64_t addr)
     cs->exception_index = -1;
     s390_cpu_set_psw(env, ldq_be_p(block + SIE_GPSW_MASK),
                      ldq_be_p(block + SIE_GPSW_ADDR));
+    sie_restore_per_event(env);
     sie_per_changed(env, per);
     sie_set_timer(env);
 
@@ -940,12 +1094,9 @@ bool s390_sie_exec_interrupt(CPUState *cs)
         s390_cpu_do_interrupt(cs);
         return true;
     }
-    if (sie_take_request(env)) {
-        return true;
-    }
-    if (sie_deliver_gisa(env)) {
+    if (sie_take_request(env) || sie_deliver_gisa(env)) {
         if (cs->exception_index != -1) {
-            /* it was the host's lowcore page that is missing */
+            /* A host fault at the lowcore, or the new PSW is not valid */
             s390_cpu_do_interrupt(cs);
         }
         return true;
@@ -1001,40 +1152,55 @@ static bool sie_fetch_insn(CPUS390XState *env, uint64_t *insn)
 /* Tell the host of a program interruption that it wants to see. */
 static void sie_intercept_program(CPUS390XState *env, uint16_t code)
 {
+    const bool monitor = (code & ~PGM_PER) == PGM_MONITOR;
     uint8_t *block = env->sie.block;
-    LowCore *lowcore = cpu_map_lowcore(env);
 
     stw_be_p(block + SIE_PGMILC, env->int_pgm_ilen);
     stw_be_p(block + SIE_IPRCC, code);
-    stl_be_p(block + SIE_DXC, be32_to_cpu(lowcore->data_exc_code));
+    stl_be_p(block + SIE_DXC, env->pgm_dxc);
+    stw_be_p(block + SIE_MCN, env->pgm_monitor_class);
     stw_be_p(block + SIE_PERC, env->per_perc_atmid);
     stq_be_p(block + SIE_PERADDR, env->per_address);
-    stq_be_p(block + SIE_TECMC, env->tlb_fill_tec);
+    stq_be_p(block + SIE_TECMC, monitor ? env->pgm_monitor_code
+                                        : env->tlb_fill_tec);
     stb_p(block + SIE_EAI, env->tlb_fill_ar);
     stb_p(block + SIE_PERAID, env->per_access_id);
-    stb_p(block + SIE_OAI, lowcore->op_access_id);
-    cpu_unmap_lowcore(env, lowcore);
+    stb_p(block + SIE_OAI, env->pgm_operand_id);
     env->per_perc_atmid = 0;
     sie_intercept(env, SIE_ICPT_PROGI);
+}
+
+static uint16_t sie_program_code(CPUS390XState *env)
+{
+    return env->int_pgm_code | (env->per_perc_atmid ? PGM_PER : 0);
+}
+
+/*
+ * Does the host want this program interruption? All of them by the interception
+ * control, PER events that it has asked for, and specification exceptions unless
+ * it has them interpreted.
+ */
+static bool sie_program_wanted(CPUS390XState *env)
+{
+    const uint16_t code = sie_program_code(env);
+
+    return (sie_ictl(env) & ICTL_PINT) ||
+           (env->sie.per && (code & PGM_PER)) ||
+           ((code & ~PGM_PER) == PGM_SPECIFICATION &&
+            !(ldub_p(env->sie.block + SIE_ECB) & ECB_SPECI));
 }
 
 /**
  * s390_sie_program_intercepted: the guest's PSW is what its program old PSW
  * would be. Returns true if the host gets the interruption instead, which ends
- * interpretation: all of them by the interception control, and PER events that
- * the host has asked for.
+ * interpretation.
  */
 bool s390_sie_program_intercepted(CPUS390XState *env)
 {
-    uint16_t code = env->int_pgm_code;
-
-    if (env->per_perc_atmid) {
-        code |= PGM_PER;
-    }
-    if (!(sie_ictl(env) & ICTL_PINT) && !(env->sie.per && (code & PGM_PER))) {
+    if (!sie_program_wanted(env)) {
         return false;
     }
-    sie_intercept_program(env, code);
+    sie_intercept_program(env, sie_program_code(env));
     return true;
 }
 
@@ -1042,15 +1208,19 @@ bool s390_sie_program_intercepted(CPUS390XState *env)
  * s390_sie_interruption: an exception was raised while a guest ran.
  *
  * Returns the exception (EXCP_PGM or EXCP_SVC) if it is the guest's own, to be
- * stored in its lowcore, which is accessible, and to be followed by
- * s390_sie_interruption_done(). Returns -1 if interpretation has ended; the
- * CPU's exception_index then tells what the host gets, if anything.
+ * stored in its lowcore, which is accessible unless the host gets the
+ * interruption, and to be followed by s390_sie_interruption_done(). Otherwise
+ * returns -1, and the CPU's exception_index tells what the one who runs now gets,
+ * if anything.
  */
 int s390_sie_interruption(CPUState *cs)
 {
     CPUS390XState *env = cpu_env(cs);
     const int excp = cs->exception_index;
+    SIEPEREvent event;
+    uint8_t *block;
     uint64_t insn;
+    bool done;
 
     cs->exception_index = -1;
 
@@ -1074,7 +1244,18 @@ int s390_sie_interruption(CPUState *cs)
                            env->int_pgm_ilen);
         return -1;
     }
+    if (excp == EXCP_PGM && sie_program_wanted(env)) {
+        return excp;
+    }
+
+    /* Instructions are done again, but not those that are done already. */
+    done = excp == EXCP_PGM && env->int_pgm_code == PGM_PER;
+    event = sie_per_event(env);
+    block = env->sie.block;
     if (!sie_prefix_accessible(env)) {
+        if (done) {
+            sie_keep_per_event(block, &event);
+        }
         return -1;
     }
     return excp;
@@ -1082,9 +1263,10 @@ int s390_sie_interruption(CPUState *cs)
 
 /**
  * s390_sie_interruption_done: an interruption was stored in the guest's
- * lowcore, and its new PSW loaded.
+ * lowcore, and its new PSW loaded. If that is not valid, the program
+ * interruption is the next one.
  */
-void s390_sie_interruption_done(CPUState *cs)
+void s390_sie_interruption_done(CPUState *cs, int excp)
 {
     CPUS390XState *env = cpu_env(cs);
 
@@ -1093,7 +1275,10 @@ void s390_sie_interruption_done(CPUState *cs)
         return;
     }
     if (cs->exception_index == EXCP_PGM) {
-        /* The new PSW is invalid: the guest would interrupt for ever. */
+        if (excp != EXCP_PGM) {
+            return;
+        }
+        /* The guest would interrupt for ever. */
         cs->exception_index = -1;
         sie_intercept_program(env, PGM_SPECIFICATION);
         return;
@@ -1114,8 +1299,9 @@ void HELPER(sie_poll)(CPUS390XState *env)
         ((flags & CPUFLAGS_EXT_INT) && (env->psw.mask & PSW_MASK_EXT)) ||
         ((flags & CPUFLAGS_IO_INT) && (env->psw.mask & PSW_MASK_IO))) {
         cpu_restore_state(cs, GETPC());
+        cs->exception_index = -1;
         sie_take_request(env);
-        cpu_loop_exit_noexc(cs);
+        cpu_loop_exit(cs);
     }
 }
 
@@ -1292,11 +1478,9 @@ void HELPER(sie_illegal)(CPUS390XState *env, uint64_t insn, uint32_t execute)
     cpu_loop_exit(cs);
 }
 
-/**
- * s390_sie_intercept_insn: intercept the instruction whose helper is running,
- * for helpers that know best when.
- */
-void s390_sie_intercept_insn(CPUS390XState *env, uintptr_t ra)
+/* Intercept the instruction whose helper is running. */
+static G_NORETURN void sie_intercept_running(CPUS390XState *env, uint8_t code,
+                                             uintptr_t ra)
 {
     CPUState *cs = env_cpu(env);
     /* the text of an EXECUTE's target is the block's cs_base */
@@ -1306,16 +1490,106 @@ void s390_sie_intercept_insn(CPUS390XState *env, uintptr_t ra)
 
     cpu_restore_state(cs, ra);
     if (ex_value) {
-        sie_intercept_text(env, SIE_ICPT_INST, ex_value & ~0xffffull, true,
+        sie_intercept_text(env, code, ex_value & ~0xffffull, true,
                            env->int_pgm_ilen);
     } else if (sie_fetch_insn(env, &insn)) {
-        sie_intercept_text(env, SIE_ICPT_INST, insn, false,
-                           env->int_pgm_ilen);
+        sie_intercept_text(env, code, insn, false, env->int_pgm_ilen);
     } else {
         /* Its page went away meanwhile: run it again. */
         sie_leave(env, SIE_INSN_LEN);
     }
     cpu_loop_exit_noexc(cs);
+}
+
+/* s390_sie_intercept_insn: the same for helpers that know best when */
+void s390_sie_intercept_insn(CPUS390XState *env, uintptr_t ra)
+{
+    sie_intercept_running(env, SIE_ICPT_INST, ra);
+}
+
+/**
+ * s390_sie_check_mvpg: MOVE PAGE of a guest, interpreted by request of the host.
+ * Without DAT, a page that the host does not have is intercepted as partial
+ * execution, and does not become a fault of the host.
+ */
+void s390_sie_check_mvpg(CPUS390XState *env, uint64_t src, uint64_t dst,
+                         uintptr_t ra)
+{
+    int flags = PAGE_READ | PAGE_WRITE | PAGE_EXEC;
+    uint64_t addr;
+
+    if ((env->psw.mask & PSW_MASK_DAT) ||
+        !(ldl_be_p(env->sie.block + SIE_ECA) & ECA_MVPGI)) {
+        return;
+    }
+    if (s390_sie_host_translate(env, mmu_real2abs(env, src), MMU_DATA_LOAD,
+                                &addr, &flags) == PGM_SIE_HOST_FAULT ||
+        s390_sie_host_translate(env, mmu_real2abs(env, dst), MMU_DATA_STORE,
+                                &addr, &flags) == PGM_SIE_HOST_FAULT) {
+        sie_intercept_running(env, SIE_ICPT_PARTEXEC, ra);
+    }
+}
+
+/* The control of table updates, or NULL if the guest has no SCA */
+static uint64_t *sie_ipte_control(CPUS390XState *env)
+{
+    const uint64_t scao = sie_sca_origin(env->sie.block);
+
+    return scao ? (uint64_t *)s390_sie_host_ram(scao, SCA_HEADER_SIZE) : NULL;
+}
+
+/**
+ * s390_sie_ipte_lock: a CPU of the guest is about to invalidate entries of its
+ * translation tables, which the host must not walk meanwhile. The instruction is
+ * intercepted if the host does. With the interlock facility, the control has
+ * the number of such CPUs; otherwise there can be one, by the same bit as the
+ * host. Until s390_sie_ipte_unlock(), there must be no exception.
+ */
+void s390_sie_ipte_lock(CPUS390XState *env, uintptr_t ra)
+{
+    uint64_t *control = sie_ipte_control(env);
+    const bool sii = ldl_be_p(env->sie.block + SIE_ECA) & ECA_SII;
+    uint64_t old, new, seen;
+
+    if (!control) {
+        return;
+    }
+    old = qatomic_read(control);
+    for (;;) {
+        new = be64_to_cpu(old);
+        if (new & SCA_IPTE_LOCKED) {
+            s390_sie_intercept_insn(env, ra);
+        }
+        new = sii ? new + SCA_IPTE_GUEST_CPU : new | SCA_IPTE_LOCKED;
+        seen = qatomic_cmpxchg(control, old, cpu_to_be64(new));
+        if (seen == old) {
+            break;
+        }
+        old = seen;
+    }
+    s390_sie_host_dirty(control, sizeof(*control));
+}
+
+void s390_sie_ipte_unlock(CPUS390XState *env)
+{
+    uint64_t *control = sie_ipte_control(env);
+    const bool sii = ldl_be_p(env->sie.block + SIE_ECA) & ECA_SII;
+    uint64_t old, new, seen;
+
+    if (!control) {
+        return;
+    }
+    old = qatomic_read(control);
+    for (;;) {
+        new = be64_to_cpu(old);
+        new = sii ? new - SCA_IPTE_GUEST_CPU : new & ~SCA_IPTE_LOCKED;
+        seen = qatomic_cmpxchg(control, old, cpu_to_be64(new));
+        if (seen == old) {
+            break;
+        }
+        old = seen;
+    }
+    s390_sie_host_dirty(control, sizeof(*control));
 }
 
 static const uint8_t *sie_facility_list(CPUS390XState *env)
@@ -1378,11 +1652,13 @@ void s390_sie_cbrl_add(CPUS390XState *env, uint64_t gaddr)
  * AP
  */
 
+/* NULL if there is none: what SIE's entry has checked may have changed. */
 static const uint8_t *sie_crycb(CPUS390XState *env)
 {
     uint32_t crycbd = ldl_be_p(env->sie.block + SIE_CRYCBD);
 
-    return s390_sie_host_ram(crycbd & CRYCB_ORIGIN_MASK, CRYCB_SIZE);
+    return s390_sie_host_ram(crycbd & CRYCB_ORIGIN_MASK,
+                             crycb_sizes[crycbd & CRYCB_FORMAT_MASK]);
 }
 
 /**

@@ -23,11 +23,13 @@ struct S390Walk;
 #define SIE_ICPT_INST           0x04
 #define SIE_ICPT_PROGI          0x08
 #define SIE_ICPT_EXTREQ         0x10
+#define SIE_ICPT_EXTINT         0x14
 #define SIE_ICPT_IOREQ          0x18
 #define SIE_ICPT_WAIT           0x1c
 #define SIE_ICPT_VALIDITY       0x20
 #define SIE_ICPT_STOP           0x28
 #define SIE_ICPT_OPEREXC        0x2c
+#define SIE_ICPT_PARTEXEC       0x38
 #define SIE_ICPT_KSS            0x5c
 
 /* Stop, I/O and external requests in the first byte of the description */
@@ -119,7 +121,7 @@ void s390_sie_end(struct CPUArchState *env);
 
 /* Interruptions */
 int s390_sie_interruption(CPUState *cs);
-void s390_sie_interruption_done(CPUState *cs);
+void s390_sie_interruption_done(CPUState *cs, int excp);
 bool s390_sie_exec_interrupt(CPUState *cs);
 bool s390_sie_program_intercepted(struct CPUArchState *env);
 void s390_sie_wait(struct CPUArchState *env);
@@ -128,6 +130,12 @@ void s390_sie_wait(struct CPUArchState *env);
 bool s390_sie_insn_checked(uint16_t op);
 G_NORETURN void s390_sie_intercept_insn(struct CPUArchState *env,
                                         uintptr_t ra);
+void s390_sie_check_mvpg(struct CPUArchState *env, uint64_t src, uint64_t dst,
+                         uintptr_t ra);
+
+/* The interlock of the guest's table updates with the host */
+void s390_sie_ipte_lock(struct CPUArchState *env, uintptr_t ra);
+void s390_sie_ipte_unlock(struct CPUArchState *env);
 
 /* The guest's clock */
 uint64_t s390_sie_tod(struct CPUArchState *env, uint64_t host_tod);

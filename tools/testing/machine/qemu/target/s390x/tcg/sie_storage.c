@@ -105,6 +105,21 @@ static void set_real_key(CPUS390XState *env, const SIEPage *page, uint8_t key)
     tlb_flush_all_cpus_synced(env_cpu(env));
 }
 
+static void page_unlock(SIEPage *page)
+{
+    if (page->pgste) {
+        qatomic_store_release(page->pgste, cpu_to_be64(page->status));
+        s390_sie_host_dirty(page->pgste, sizeof(*page->pgste));
+    }
+}
+
+/* Try the instruction again, and let the host go on meanwhile. */
+static G_NORETURN void page_retry(CPUS390XState *env, uintptr_t ra)
+{
+    env_cpu(env)->exception_index = -1;
+    cpu_loop_exit_restore(env_cpu(env), ra);
+}
+
 /*
  * Finds the page at the guest absolute address @gaddr, and locks its
  * attributes. Does not return if the host has no page table there, or if they
@@ -113,7 +128,7 @@ static void set_real_key(CPUS390XState *env, const SIEPage *page, uint8_t key)
 static void page_lock(CPUS390XState *env, uint64_t gaddr, SIEPage *page,
                       uintptr_t ra)
 {
-    uint64_t addr, pte;
+    uint64_t addr, pte, locked_pte;
     int exc;
 
     exc = s390_sie_host_walk(env, gaddr, &addr, &pte);
@@ -138,17 +153,19 @@ static void page_lock(CPUS390XState *env, uint64_t gaddr, SIEPage *page,
     page->status = be64_to_cpu(qatomic_fetch_or(page->pgste,
                                                 cpu_to_be64(PGSTE_PCL)));
     if (page->status & PGSTE_PCL) {
-        env_cpu(env)->exception_index = -1;
-        cpu_loop_exit_restore(env_cpu(env), ra);
+        page_retry(env, ra);
     }
-}
-
-static void page_unlock(SIEPage *page)
-{
-    if (page->pgste) {
-        qatomic_store_release(page->pgste, cpu_to_be64(page->status));
-        s390_sie_host_dirty(page->pgste, sizeof(*page->pgste));
+    /* Its holder may have changed the page in between, or given up the table. */
+    exc = s390_sie_host_walk(env, gaddr, &addr, &locked_pte);
+    if (locked_pte != pte ||
+        (exc && (exc != PGM_SIE_HOST_FAULT ||
+                 env->sie.fault_code != PGM_PAGE_TRANS)) ||
+        (!exc && !mmu_absolute_addr_valid(addr, false))) {
+        page_unlock(page);
+        page_retry(env, ra);
     }
+    page->present = !exc;
+    page->frame = addr / TARGET_PAGE_SIZE;
 }
 
 static uint8_t guest_rc(const SIEPage *page)
