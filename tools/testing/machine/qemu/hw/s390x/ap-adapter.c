@@ -17,7 +17,7 @@
 #include "hw/qdev-properties.h"
 #include "hw/s390x/ap-bridge.h"
 #include "hw/s390x/ap-hw.h"
-#include "migration/blocker.h"
+#include "migration/vmstate.h"
 #include "system/tcg.h"
 
 /* A day: longer than any test, short enough for the clock's arithmetic. */
@@ -45,32 +45,13 @@ static const QEnumLookup ap_model_lookup = {
     .size = AP_MODEL__MAX,
 };
 
-/* One for all devices: the hardware's state does not migrate. */
-static Error *ap_migration_blocker;
-static unsigned int ap_nr_devices;
-
 static bool ap_device_plug(Error **errp)
 {
     if (!tcg_enabled()) {
         error_setg(errp, "Emulated AP hardware needs the TCG accelerator");
         return false;
     }
-    if (!ap_nr_devices) {
-        error_setg(&ap_migration_blocker,
-                   "Emulated AP hardware cannot be migrated");
-        if (migrate_add_blocker(&ap_migration_blocker, errp)) {
-            return false;
-        }
-    }
-    ap_nr_devices++;
     return true;
-}
-
-static void ap_device_unplug(void)
-{
-    if (!--ap_nr_devices) {
-        migrate_del_blocker(&ap_migration_blocker);
-    }
 }
 
 bool ap_delay_valid(const char *name, uint32_t value, Error **errp)
@@ -215,7 +196,6 @@ static void ap_adapter_realize(DeviceState *dev, Error **errp)
         return;
     }
     if (!ap_hw_add_adapter(adapter, errp)) {
-        ap_device_unplug();
         return;
     }
     if (dev->hotplugged) {
@@ -226,7 +206,6 @@ static void ap_adapter_realize(DeviceState *dev, Error **errp)
 static void ap_adapter_unrealize(DeviceState *dev)
 {
     ap_hw_remove_adapter(AP_ADAPTER(dev));
-    ap_device_unplug();
     ap_hw_config_changed();
 }
 
@@ -241,6 +220,27 @@ static void ap_adapter_init(Object *obj)
     adapter->delays.reset = 1;
     adapter->delays.part = 10000;
 }
+
+/* Which queues there are was loaded before, with the domains. */
+static const VMStateDescription vmstate_ap_adapter = {
+    .name = "ap-adapter",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_BOOL(configured, APAdapter),
+        VMSTATE_BOOL(checkstopped, APAdapter),
+        VMSTATE_UINT32(delays.reset, APAdapter),
+        VMSTATE_UINT32(delays.reply, APAdapter),
+        VMSTATE_UINT32(delays.irq, APAdapter),
+        VMSTATE_UINT32(delays.part, APAdapter),
+        VMSTATE_INT32_EQUAL(model, APAdapter, NULL),
+        VMSTATE_INT32_EQUAL(mode, APAdapter, NULL),
+        VMSTATE_UINT8_EQUAL(queue_depth, APAdapter, NULL),
+        VMSTATE_ARRAY_OF_POINTER_TO_STRUCT(queue, APAdapter, AP_MAX_DOMAINS, 1,
+                                           vmstate_ap_queue, APQueue),
+        VMSTATE_END_OF_LIST()
+    }
+};
 
 static const Property ap_adapter_properties[] = {
     DEFINE_PROP_UNSIGNED_NODEFAULT("apid", APAdapter, apid, qdev_prop_uint32,
@@ -271,6 +271,7 @@ static void ap_adapter_class_init(ObjectClass *oc, void *data)
     dc->desc = "Emulated AP adapter (Crypto Express)";
     dc->bus_type = TYPE_AP_BUS;
     dc->realize = ap_adapter_realize;
+    dc->vmsd = &vmstate_ap_adapter;
     dc->unrealize = ap_adapter_unrealize;
     dc->hotpluggable = true;
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
@@ -352,7 +353,6 @@ static void ap_domain_realize(DeviceState *dev, Error **errp)
         return;
     }
     if (!ap_hw_add_domain(domain, errp)) {
-        ap_device_unplug();
         return;
     }
     if (dev->hotplugged) {
@@ -363,7 +363,6 @@ static void ap_domain_realize(DeviceState *dev, Error **errp)
 static void ap_domain_unrealize(DeviceState *dev)
 {
     ap_hw_remove_domain(AP_DOMAIN(dev));
-    ap_device_unplug();
     ap_hw_config_changed();
 }
 

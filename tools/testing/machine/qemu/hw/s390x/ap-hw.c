@@ -27,6 +27,7 @@
 #include "hw/s390x/ap-hw.h"
 #include "hw/s390x/css.h"
 #include "hw/s390x/s390_flic.h"
+#include "migration/vmstate.h"
 #include "cpu.h"
 #include "tcg/sie.h"
 
@@ -156,11 +157,14 @@ static void ap_hw_remove_queue(APAdapter *adapter, unsigned int apqi)
     }
 }
 
+static void ap_hw_first_device(void);
+
 bool ap_hw_add_adapter(APAdapter *adapter, Error **errp)
 {
     unsigned int i;
     char name[16];
 
+    ap_hw_first_device();
     if (adapter->apid > ap_hw_max_apid()) {
         error_setg(errp, "Adapter %u is out of range: this machine's adapters "
                    "are 0 to %u", adapter->apid, ap_hw_max_apid());
@@ -221,6 +225,7 @@ bool ap_hw_add_domain(APDomain *domain, Error **errp)
 {
     char name[16];
 
+    ap_hw_first_device();
     if (domain->domain > ap_hw_max_domain()) {
         error_setg(errp, "Domain %u is out of range: this machine's domains "
                    "are 0 to %u", domain->domain, ap_hw_max_domain());
@@ -255,6 +260,72 @@ void ap_hw_domain_changed(APDomain *domain)
     ap_hw_update_queues(domain->domain);
     ap_hw_update_masks();
     ap_hw_config_changed();
+}
+
+/* Migration: both machines have the same adapters and domains. */
+
+static int ap_hw_post_load(void *opaque, int version_id)
+{
+    const uint64_t aqm[AP_MASK_WORDS] = {
+        ap_hw.aqm[0], ap_hw.aqm[1], ap_hw.aqm[2], ap_hw.aqm[3]
+    };
+    const uint64_t adm[AP_MASK_WORDS] = {
+        ap_hw.adm[0], ap_hw.adm[1], ap_hw.adm[2], ap_hw.adm[3]
+    };
+    unsigned int i;
+
+    for (i = 0; i < AP_MAX_DOMAINS; i++) {
+        APDomain *domain = ap_hw.domain[i];
+
+        if (domain) {
+            domain->usage = ap_mask_test(aqm, i);
+            domain->control = ap_mask_test(adm, i);
+            ap_hw_update_queues(i);
+        }
+    }
+    ap_hw_update_masks();
+    return memcmp(ap_hw.aqm, aqm, sizeof(aqm)) ||
+           memcmp(ap_hw.adm, adm, sizeof(adm)) ? -EINVAL : 0;
+}
+
+static const VMStateDescription vmstate_ap_hw = {
+    .name = "ap-hw",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = ap_hw_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64_ARRAY(apm, struct APHw, AP_MASK_WORDS),
+        VMSTATE_UINT64_ARRAY(aqm, struct APHw, AP_MASK_WORDS),
+        VMSTATE_UINT64_ARRAY(adm, struct APHw, AP_MASK_WORDS),
+        VMSTATE_BOOL(event, struct APHw),
+        VMSTATE_UINT32(gib, struct APHw),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+/* What all devices have in common is loaded before what is a device's own. */
+static void ap_hw_first_device(void)
+{
+    static bool registered;
+
+    if (!registered) {
+        vmstate_register(NULL, 0, &vmstate_ap_hw, &ap_hw);
+        registered = true;
+    }
+}
+
+char *ap_hw_dev_path(DeviceState *dev)
+{
+    Object *obj = OBJECT(dev);
+
+    if (object_dynamic_cast(obj, TYPE_AP_ADAPTER)) {
+        return g_strdup_printf("/1/%02x", AP_ADAPTER(dev)->apid);
+    }
+    if (object_dynamic_cast(obj, TYPE_AP_DOMAIN)) {
+        return g_strdup_printf("/1/%04x", AP_DOMAIN(dev)->domain);
+    }
+    /* vfio-ap: at most one */
+    return g_strdup_printf("/1");
 }
 
 /* Memory for messages */

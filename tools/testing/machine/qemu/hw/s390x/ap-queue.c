@@ -16,6 +16,7 @@
 #include "qemu/main-loop.h"
 #include "qemu/units.h"
 #include "hw/s390x/ap-hw.h"
+#include "migration/qemu-file-types.h"
 
 static const char *const ap_function_property[AP_FUNCTION__MAX] = {
     [AP_FUNCTION_TAPQ] = "force-tapq",
@@ -414,6 +415,141 @@ uint32_t ap_queue_aqic(APQueue *queue, bool enable, const APInterrupt *irq)
     }
     return ap_queue_status(queue, AP_RC_NORMAL);
 }
+
+/* Migration */
+
+/* Neither a request nor a reply is longer. */
+#define AP_MAX_BYTES (64 * KiB)
+#define AP_NO_BYTES UINT32_MAX
+
+static int ap_bytes_get(QEMUFile *f, void *pv, size_t size,
+                        const VMStateField *field)
+{
+    uint32_t len = qemu_get_be32(f);
+    GByteArray **bytes = pv;
+
+    *bytes = NULL;
+    if (len == AP_NO_BYTES) {
+        return 0;
+    }
+    if (len > AP_MAX_BYTES) {
+        return -EINVAL;
+    }
+    *bytes = g_byte_array_new();
+    g_byte_array_set_size(*bytes, len);
+    ap_hw_count_message(len);
+    return qemu_get_buffer(f, (*bytes)->data, len) == len ? 0 : -EIO;
+}
+
+static int ap_bytes_put(QEMUFile *f, void *pv, size_t size,
+                        const VMStateField *field, JSONWriter *vmdesc)
+{
+    GByteArray **bytes = pv;
+
+    qemu_put_be32(f, *bytes ? (*bytes)->len : AP_NO_BYTES);
+    if (*bytes) {
+        qemu_put_buffer(f, (*bytes)->data, (*bytes)->len);
+    }
+    return 0;
+}
+
+static const VMStateInfo ap_bytes_info = {
+    .name = "bytes",
+    .get = ap_bytes_get,
+    .put = ap_bytes_put,
+};
+
+static const VMStateDescription vmstate_ap_message = {
+    .name = "ap-message",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64(psmid, APMessage),
+        VMSTATE_SINGLE(data, APMessage, 0, ap_bytes_info, GByteArray *),
+        VMSTATE_SINGLE(reply, APMessage, 0, ap_bytes_info, GByteArray *),
+        VMSTATE_UINT64(taken, APMessage),
+        VMSTATE_BOOL(partial, APMessage),
+        VMSTATE_INT64(deadline, APMessage),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const VMStateDescription vmstate_ap_forced_response = {
+    .name = "ap-forced-response",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_BOOL(active, APForcedResponse),
+        VMSTATE_UINT8(rc, APForcedResponse),
+        VMSTATE_UINT64(count, APForcedResponse),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static int ap_queue_pre_load(void *opaque)
+{
+    ap_queue_clear(opaque);
+    return 0;
+}
+
+static int ap_queue_post_load(void *opaque, int version_id)
+{
+    APQueue *queue = opaque;
+    APMessage *message;
+
+    queue->nr_requests = 0;
+    QTAILQ_FOREACH(message, &queue->requests, next) {
+        if (!message->data == !message->reply) {
+            return -EINVAL;
+        }
+        queue->nr_requests++;
+    }
+    queue->nr_replies = 0;
+    QTAILQ_FOREACH(message, &queue->replies, next) {
+        if (!message->data || message->taken > message->data->len) {
+            return -EINVAL;
+        }
+        queue->nr_replies++;
+    }
+    return 0;
+}
+
+const VMStateDescription vmstate_ap_queue = {
+    .name = "ap-queue",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_load = ap_queue_pre_load,
+    .post_load = ap_queue_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32(delays.reset, APQueue),
+        VMSTATE_UINT32(delays.reply, APQueue),
+        VMSTATE_UINT32(delays.irq, APQueue),
+        VMSTATE_UINT32(delays.part, APQueue),
+        VMSTATE_STRUCT_ARRAY(forced, APQueue, AP_FUNCTION__MAX, 1,
+                             vmstate_ap_forced_response, APForcedResponse),
+        VMSTATE_QTAILQ_V(requests, APQueue, 1, vmstate_ap_message, APMessage,
+                         next),
+        VMSTATE_QTAILQ_V(replies, APQueue, 1, vmstate_ap_message, APMessage,
+                         next),
+        VMSTATE_TIMER(reply_timer, APQueue),
+        VMSTATE_TIMER(part_timer, APQueue),
+        VMSTATE_BOOL(in_reset, APQueue),
+        VMSTATE_TIMER(reset_timer, APQueue),
+        VMSTATE_BOOL(irq_enabled, APQueue),
+        VMSTATE_BOOL(irq_changing, APQueue),
+        VMSTATE_BOOL(irq_target, APQueue),
+        VMSTATE_UINT64(irq.nib, APQueue),
+        VMSTATE_UINT64(irq.gisa, APQueue),
+        VMSTATE_UINT8(irq.gisa_format, APQueue),
+        VMSTATE_UINT8(irq.isc, APQueue),
+        VMSTATE_UINT8(irq.gisc, APQueue),
+        VMSTATE_TIMER(irq_timer, APQueue),
+        VMSTATE_UINT64(request_count, APQueue),
+        VMSTATE_UINT64(interrupt_count, APQueue),
+        VMSTATE_UINT64(reset_count, APQueue),
+        VMSTATE_END_OF_LIST()
+    }
+};
 
 /* QOM */
 

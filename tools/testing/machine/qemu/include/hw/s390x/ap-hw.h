@@ -20,6 +20,7 @@
 
 #include "hw/s390x/ap-device.h"
 #include "hw/s390x/ap-message.h"
+#include "migration/vmstate.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
 
@@ -87,7 +88,7 @@ typedef struct APMessage {
     /* What a complete request will be answered with when its time is up. */
     GByteArray *reply;
     /* How much of a reply DQAP has handed out already. */
-    size_t taken;
+    uint64_t taken;
     /* A request of which parts are still to come, until it is given up. */
     bool partial;
     int64_t deadline;
@@ -179,6 +180,8 @@ struct APQueue {
 
 /* Called by the AP bridge, see ap-bridge.c. */
 void ap_hw_bridge_class_init(ObjectClass *oc);
+/* What tells a device on the AP bus from others, for migration. */
+char *ap_hw_dev_path(DeviceState *dev);
 
 /* Highest APID and domain that the machine could have (NA and ND of QCI). */
 unsigned int ap_hw_max_apid(void);
@@ -225,6 +228,8 @@ int ap_hw_sei_nt0_have_event(void);
 
 /* Delays have an upper limit, so that no reset lasts for ever. */
 bool ap_delay_valid(const char *name, uint32_t value, Error **errp);
+
+extern const VMStateDescription vmstate_ap_queue;
 
 /* ap-queue.c: one queue. Functions of the instructions return the status. */
 APQueue *ap_queue_new(APAdapter *adapter, uint8_t apqi);
