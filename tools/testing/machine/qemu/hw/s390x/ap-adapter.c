@@ -122,14 +122,17 @@ static bool ap_adapter_get_configured(Object *obj, Error **errp)
     return AP_ADAPTER(obj)->configured;
 }
 
-static void ap_adapter_set_configured(Object *obj, bool value, Error **errp)
+void ap_adapter_configure(APAdapter *adapter, bool configured)
 {
-    APAdapter *adapter = AP_ADAPTER(obj);
-
-    if (adapter->configured != value) {
-        adapter->configured = value;
+    if (adapter->configured != configured) {
+        adapter->configured = configured;
         ap_adapter_state_changed(adapter);
     }
+}
+
+static void ap_adapter_set_configured(Object *obj, bool value, Error **errp)
+{
+    ap_adapter_configure(AP_ADAPTER(obj), value);
 }
 
 static bool ap_adapter_get_checkstopped(Object *obj, Error **errp)

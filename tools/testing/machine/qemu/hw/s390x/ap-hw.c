@@ -27,6 +27,8 @@
 #include "hw/s390x/ap-hw.h"
 #include "hw/s390x/css.h"
 #include "hw/s390x/s390_flic.h"
+#include "hw/s390x/sclp.h"
+#include "system/tcg.h"
 #include "migration/vmstate.h"
 #include "cpu.h"
 #include "tcg/sie.h"
@@ -511,6 +513,32 @@ uint16_t ap_hw_chsc_sgib(const uint8_t *request, uint16_t len)
     }
     ap_hw.gib = origin;
     return 0x0001;
+}
+
+/* SCLP */
+
+bool ap_hw_emulated(void)
+{
+    return tcg_enabled() && s390_has_feat(S390_FEAT_AP);
+}
+
+/* What an operating system or the console does to an adapter */
+uint16_t ap_hw_sclp_configure(unsigned int apid, bool configure)
+{
+    APAdapter *adapter;
+
+    if (!ap_hw_emulated()) {
+        return SCLP_RC_INVALID_SCLP_COMMAND;
+    }
+    adapter = apid < AP_MAX_ADAPTERS ? ap_hw.adapter[apid] : NULL;
+    if (!adapter) {
+        return SCLP_RC_ADAPTER_ID_NOT_RECOGNIZED;
+    }
+    if (adapter->configured == configure) {
+        return SCLP_RC_NO_ACTION_REQUIRED;
+    }
+    ap_adapter_configure(adapter, configure);
+    return SCLP_RC_NORMAL_COMPLETION;
 }
 
 void ap_hw_config_changed(void)

@@ -222,9 +222,16 @@ uint16_t ap_hw_chsc_sgib(const uint8_t *request, uint16_t len);
 /* Size of SGIB's request block in which there is information. */
 #define AP_CHSC_SGIB_LEN 32
 
+/* SCLP: is there hardware to configure, and do it. Returns the response code. */
+bool ap_hw_emulated(void);
+uint16_t ap_hw_sclp_configure(unsigned int apid, bool configure);
+
 /* CHSC: store event information, notification type 0; 0 if there was one. */
 int ap_hw_sei_nt0_get_event(void *response);
 int ap_hw_sei_nt0_have_event(void);
+
+/* ap-adapter.c: an adapter that is not configured keeps nothing. */
+void ap_adapter_configure(APAdapter *adapter, bool configured);
 
 /* Delays have an upper limit, so that no reset lasts for ever. */
 bool ap_delay_valid(const char *name, uint32_t value, Error **errp);
