@@ -194,8 +194,8 @@ uint8_t *s390_sie_host_ram(uint64_t addr, uint64_t size)
 }
 
 /*
- * Storage of the host that s390_sie_host_ram() found was changed: migration is to
- * know, if it runs.
+ * Storage of the host that s390_sie_host_ram() has found was changed: tell
+ * migration, if it is under way.
  */
 void s390_sie_host_dirty(void *ram, uint64_t size)
 {
@@ -291,7 +291,7 @@ int s390_sie_walk(CPUS390XState *env, S390Walk *walk, uint64_t gaddr, int rw,
     return 0;
 }
 
-/* s390_sie_host_translate: the same by itself, with the fault recorded in env */
+/* s390_sie_host_translate: the same alone, with the fault recorded in env */
 int s390_sie_host_translate(CPUS390XState *env, uint64_t gaddr, int rw,
                             uint64_t *addr, int *flags)
 {
@@ -614,7 +614,7 @@ static void sie_restore_per_event(CPUS390XState *env)
                                     (gpointer *)&event);
         qatomic_set(&sie_nr_per_events, g_hash_table_size(sie_per_events));
     }
-    /* The host may have changed its mind, or the description be another's. */
+    /* Not if the host has changed the PSW, or has made another description. */
     if (event && event->mask == s390_cpu_get_psw_mask(env) &&
         event->addr == env->psw.addr && env_cpu(env)->exception_index == -1) {
         env->per_address = event->address;
@@ -646,7 +646,7 @@ static int sie_precopy_notify(NotifierWithReturn *notifier, void *data,
     return 0;
 }
 
-/* The first guest of all */
+/* Before any CPU runs a guest for the first time */
 static void sie_first_use(void)
 {
     static NotifierWithReturn notifier = { .notify = sie_precopy_notify };
@@ -1210,8 +1210,8 @@ bool s390_sie_program_intercepted(CPUS390XState *env)
  * Returns the exception (EXCP_PGM or EXCP_SVC) if it is the guest's own, to be
  * stored in its lowcore, which is accessible unless the host gets the
  * interruption, and to be followed by s390_sie_interruption_done(). Otherwise
- * returns -1, and the CPU's exception_index tells what the one who runs now gets,
- * if anything.
+ * returns -1, and the CPU's exception_index has the next exception, of guest or
+ * host, whichever runs now, if there is one.
  */
 int s390_sie_interruption(CPUState *cs)
 {
@@ -1248,7 +1248,7 @@ int s390_sie_interruption(CPUState *cs)
         return excp;
     }
 
-    /* Instructions are done again, but not those that are done already. */
+    /* The guest repeats the instruction, unless that has completed. */
     done = excp == EXCP_PGM && env->int_pgm_code == PGM_PER;
     event = sie_per_event(env);
     block = env->sie.block;
@@ -1278,7 +1278,7 @@ void s390_sie_interruption_done(CPUState *cs, int excp)
         if (excp != EXCP_PGM) {
             return;
         }
-        /* The guest would interrupt for ever. */
+        /* It is the program new PSW: there would be no end. */
         cs->exception_index = -1;
         sie_intercept_program(env, PGM_SPECIFICATION);
         return;
@@ -1501,7 +1501,7 @@ static G_NORETURN void sie_intercept_running(CPUS390XState *env, uint8_t code,
     cpu_loop_exit_noexc(cs);
 }
 
-/* s390_sie_intercept_insn: the same for helpers that know best when */
+/* s390_sie_intercept_insn: for helpers that find out what is intercepted */
 void s390_sie_intercept_insn(CPUS390XState *env, uintptr_t ra)
 {
     sie_intercept_running(env, SIE_ICPT_INST, ra);
