@@ -22,6 +22,7 @@ struct page;
 struct rw_semaphore;
 struct vfio_device;
 struct debug_info;
+struct delayed_work;
 struct workqueue_struct;
 
 /* arch/s390/include/asm/ap.h: the AP instructions; status words as they are. */
@@ -82,6 +83,8 @@ void vfio_ap_shim_eventfd_signal(struct eventfd_ctx *ctx);
 
 /* linux/workqueue.h; unbound */
 struct workqueue_struct *vfio_ap_shim_alloc_workqueue(const char *name, bool rescuer);
+void vfio_ap_shim_queue_work_within(struct workqueue_struct *wq, struct delayed_work *work,
+				    unsigned long delay);
 
 /* asm/debug.h; the format has to outlive the debug feature */
 void vfio_ap_shim_debug_event(struct debug_info *id, int level, const char *format,

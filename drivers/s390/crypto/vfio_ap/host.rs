@@ -217,20 +217,12 @@ impl Host {
         ApqnSet::product(config.apm(), config.aqm())
     }
 
-    /// Filters the matrices of all mediated devices' guests anew, and waits for the resets of what
-    /// was taken.
+    /// Filters the matrices of all mediated devices' guests anew. Resets of queues that are taken
+    /// are waited for when the bus removes their devices.
     fn settle_all(&self) {
-        let mut patience = Patience::for_reset();
-        let mut next = Some(OwnerId(0));
-
         // First those that need not be waited for.
         self.settle_each(WaitForGuest::Never);
-        while let Some((id, mdev)) = next.and_then(|id| self.topology.mdev_from(id)) {
-            let taken = mdev.settle(WaitForGuest::ToTake);
-
-            mdev.wait_until_reset(&taken, &mut patience);
-            next = id.0.checked_add(1).map(OwnerId);
-        }
+        self.settle_each(WaitForGuest::ToTake);
     }
 
     fn settle_each(&self, wait: WaitForGuest) {
@@ -264,24 +256,26 @@ struct Poll {
     pause: Atomic<i64>,
 }
 
+impl Poll {
+    const FIRST: i64 = 100;
+    const LAST: i64 = 10_000;
+}
+
 impl Task for Poll {
     fn run(&self) -> Option<Delta> {
-        const FIRST: i64 = 100;
-        const LAST: i64 = 10_000;
-
         if self.topology.poll_unsettled() {
             self.topology.poll_orphans();
-            self.pause.store(FIRST, Relaxed);
-            return Some(Delta::from_millis(FIRST));
+            self.pause.store(Self::FIRST, Relaxed);
+            return Some(Delta::from_millis(Self::FIRST));
         }
         if !self.topology.poll_orphans() {
-            self.pause.store(FIRST, Relaxed);
+            self.pause.store(Self::FIRST, Relaxed);
             return None;
         }
-        // Those may never come to rest.
+        // An orphan may never come to rest.
         let pause = self.pause.load(Relaxed);
 
-        self.pause.store((2 * pause).min(LAST), Relaxed);
+        self.pause.store((2 * pause).min(Self::LAST), Relaxed);
         Some(Delta::from_millis(pause))
     }
 }
@@ -305,7 +299,7 @@ impl Polling {
                 host.work.clone(),
                 Poll {
                     topology: host.topology.clone(),
-                    pause: Atomic::new(0),
+                    pause: Atomic::new(Poll::FIRST),
                 },
                 c"vfio_ap_poll",
                 static_lock_class!(),

@@ -713,6 +713,49 @@ TEST_F(worker_held_up, others_go_on)
 	EXPECT_TRUE(wait_until(has_queue, slow, hang_ms));
 }
 
+/*
+ * A queue that was unbound and does not come to rest is looked at less and less often,
+ * next some six seconds after this. Another guest's queue does not wait until then.
+ */
+TEST_F(worker_held_up, orphan_holds_up_nobody)
+{
+	struct guest *slow = &self->slow, *other = &self->other;
+	unsigned int tries = 3;
+	struct ap_result result;
+	bool in_time = false;
+	uint64_t start;
+
+	NOT_ON_C("unbinding that does not wait for the reset");
+	interrupts_take(other, 100);
+	while (!in_time && tries--) {
+		ASSERT_EQ(0, slow_queue(slow, "response zapq 5"));
+		ASSERT_EQ(0, queue_unbind(slow->apqn));
+		sleep_ms(7000);
+		ASSERT_OK(ap_enable_irq(&other->vmm, other->apqn, ISC, GUEST_NIB,
+					&result), other->vmm.error);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		ASSERT_EQ(4, pinned_kib());
+		start = now_ms();
+		ASSERT_OK(ap_aqic(&other->vmm, other->apqn, 0, 0, &result),
+			  other->vmm.error);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		ASSERT_TRUE(wait_until(nothing_pinned, NULL, hang_ms));
+		in_time = now_ms() - start < 2500;
+		end_slowness(slow);
+		ASSERT_EQ(0, queue_bind(slow->apqn, "vfio_ap"));
+		ASSERT_TRUE(wait_until(has_queue, slow, hang_ms));
+		ASSERT_OK(ap_enable_irq(&slow->vmm, slow->apqn, ISC, GUEST_NIB,
+					&result), slow->vmm.error);
+		ASSERT_EQ(AP_RC_NORMAL, result.rc);
+		ASSERT_OK(ap_aqic(&slow->vmm, slow->apqn, 0, 0, &result),
+			  slow->vmm.error);
+		ASSERT_TRUE(wait_until(nothing_pinned, NULL, hang_ms));
+		ASSERT_OK(ap_enable_irq(&slow->vmm, slow->apqn, ISC, GUEST_NIB,
+					&result), slow->vmm.error);
+	}
+	EXPECT_TRUE(in_time);
+}
+
 /* --- everybody else's work ---------------------------------------------------- */
 
 #define FILLER	"vfio_ap_test_busy_wq"

@@ -195,6 +195,15 @@ void vfio_ap_shim_eventfd_signal(struct eventfd_ctx *ctx)
 	eventfd_signal(ctx);
 }
 
+/* What is pending for later is brought forward, and never put off. */
+void vfio_ap_shim_queue_work_within(struct workqueue_struct *wq, struct delayed_work *work,
+				    unsigned long delay)
+{
+	if (!queue_delayed_work(wq, work, delay) && timer_pending(&work->timer) &&
+	    time_before(jiffies + delay, READ_ONCE(work->timer.expires)))
+		mod_delayed_work(wq, work, delay);
+}
+
 struct workqueue_struct *vfio_ap_shim_alloc_workqueue(const char *name, bool rescuer)
 {
 	return alloc_workqueue("%s", WQ_UNBOUND | (rescuer ? WQ_MEM_RECLAIM : 0), 0,

@@ -129,13 +129,12 @@ impl<T: Task> Worker<T> {
         })
     }
 
-    /// Does the task after `delay`, unless it is about to be done. Does not sleep.
+    /// Does the task after `delay` at the latest. Does not sleep.
     pub(crate) fn kick(&self, delay: Delta) {
         // SAFETY: The work was initialized, and is cancelled before its memory ends. The work
         // queue is there as long as this value.
         unsafe {
-            bindings::queue_delayed_work_on(
-                bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
+            own::vfio_ap_shim_queue_work_within(
                 self.queue.0.as_ptr(),
                 self.work.get(),
                 bindings::__msecs_to_jiffies(delay.as_millis().max(0) as c_uint),
