@@ -329,7 +329,7 @@ impl<T: Driver> Registration<T> {
                 .ok_or(ENODEV)?;
             // SAFETY: It is this queue's device and number, and the driver is being bound to it.
             let queue = unsafe { QueueHw::new(device, apqn) };
-            // What may fail comes first: a bound queue is only ever unbound.
+            // All that may fail comes first: a bound queue is only ever unbound.
             let room = KBox::<T>::new_uninit(GFP_KERNEL)?;
             let data = KBox::into_pin(KBox::write(room, T::probe(host, queue)?));
 

@@ -223,8 +223,8 @@ impl<P: Send + Sync, T: Send + Sync + 'static> Drop for OwnDevice<P, T> {
         // SAFETY: By the type invariant the device is registered, and the reference from
         // `device_initialize()` is ours.
         unsafe { bindings::device_del(raw) };
-        // Whoever puts the last reference executes the release function, which is code of this
-        // module, and the module is about to go. So that has to be this thread. Nobody can get a
+        // The thread that puts the last reference executes the release function, which is code of
+        // this module, and the module is about to go. So it has to be this thread. Nobody can get a
         // reference any more who does not have one.
         // SAFETY: As above. The counter is read, whoever changes it.
         while unsafe { (&raw const (*raw).kobj.kref.refcount.refs.counter).read_volatile() } > 1 {

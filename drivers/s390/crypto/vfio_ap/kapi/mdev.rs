@@ -52,7 +52,7 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     fn probe(host: &Arc<Self::Host>, device: &device::Device, notifier: Notifier) -> Result<Self>;
 }
 
-/// What the driver and this abstraction have for a device: its private data.
+/// The private data of a device: the driver's, and this abstraction's.
 // In this order, so that a pointer to it is one to the driver's.
 #[repr(C)]
 struct Bound<T: Driver> {
@@ -132,7 +132,7 @@ impl<T: Driver> Registration<T> {
             let cell = unsafe { Self::cell(raw) };
             // SAFETY: The device is valid, and `dev` its first member.
             let device = unsafe { device::Device::from_raw(raw.cast()) };
-            // What may fail comes first: a bound device is only ever unbound.
+            // All that may fail comes first: a bound device is only ever unbound.
             let room = KBox::<Bound<T>>::new_uninit(GFP_KERNEL)?;
             let notifier = Notifier::new(device)?;
 

@@ -4,10 +4,10 @@
 //!
 //! A pin is VFIO's: it lasts from [`Pins::pin`] until nobody uses the page any more, user space
 //! unmaps it, or the device is closed, whichever comes first, and it never outlives the open
-//! device. What keeps the memory itself is a reference to the page, which each [`PageUse`] has,
+//! device. The memory itself is kept by a reference to the page, which each [`PageUse`] has,
 //! whatever becomes of the pin.
 //!
-//! What may not be held when: the type1 container calls `dma_unmap` with its device list locked,
+//! Locks: the type1 container calls `dma_unmap` with its device list locked,
 //! takes that lock under `iommu->lock`, and pinning and unpinning take `iommu->lock`. So no lock
 //! that `dma_unmap` needs may be held while a page is pinned or unpinned. The table's own is held
 //! for neither.
@@ -88,7 +88,7 @@ impl Drop for HeldPage {
     }
 }
 
-/// What becomes of a pin.
+/// The state of a pin.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// There is none: the slot can be used.
@@ -323,7 +323,7 @@ impl Pins {
                 })
             }
             Ok(page) => {
-                // Whoever has unmapped the address waits for this.
+                // The thread that has unmapped the address waits for this.
                 slot.state = State::Unpinning;
                 drop(table);
                 self.unpin(id, iova);

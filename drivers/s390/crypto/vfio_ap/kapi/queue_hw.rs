@@ -42,8 +42,8 @@ use kernel::{
     },
 };
 
-/// What a queue needs to interrupt a guest: the page that the guest's NIB is in, and the guest's
-/// interruption subclass.
+/// The resources that a queue needs to interrupt a guest: the page that the guest's NIB is in, and
+/// the guest's interruption subclass.
 pub(crate) struct Notification {
     page: PageUse,
     nib: Nib,
@@ -72,7 +72,7 @@ impl Notification {
     }
 }
 
-/// What hardware was seen not to use any more, or never used.
+/// Resources that hardware was seen not to use any more, or never used.
 ///
 /// To be dropped, or given back with [`release_here`](Self::release_here), with no lock held:
 /// either takes locks, and may put the last reference to a guest.
@@ -104,7 +104,7 @@ impl Released {
     }
 }
 
-/// What hardware may be writing.
+/// Resources that hardware may be using.
 ///
 /// Dropped without having been disarmed, it leaks the page and the guest: that costs memory, while
 /// giving them back would let hardware write into memory of somebody else.
@@ -147,7 +147,7 @@ impl Drop for Armed {
     }
 }
 
-/// What a queue's interrupts are doing.
+/// The state of a queue's interrupts.
 enum Irq {
     /// Hardware uses no NIB of ours.
     Off,
@@ -162,14 +162,14 @@ enum Irq {
     },
 }
 
-/// What the queue's reset is doing.
+/// The state of a queue's reset.
 enum ResetState {
     None,
     Running(Reset),
     Ended(ResetOutcome),
 }
 
-/// What a queue's interrupts are doing, for people.
+/// The state of a queue's interrupts, for people.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IrqState {
     /// They hold nothing.

@@ -3,7 +3,10 @@
 //! A queue's interrupts, as guests ask for them.
 
 use super::{
-    bound::Queue,
+    bound::{
+        Queue,
+        State, //
+    },
     patience::Patience, //
 };
 use crate::{
@@ -68,10 +71,10 @@ impl Queue {
     }
 
     /// Returns the answer for a guest that must not use the queue now.
-    fn refusal(&self, guest: &Guest) -> Option<ResponseCode> {
+    fn refusal(&self, state: &State, guest: &Guest) -> Option<ResponseCode> {
         if !guest.has(self.apqn) {
             Some(ResponseCode::QNotAvail)
-        } else if self.state.lock().hw.is_being_reset() {
+        } else if state.hw.is_being_reset() {
             Some(ResponseCode::ResetInProgress)
         } else {
             None
@@ -80,7 +83,7 @@ impl Queue {
 
     /// Returns the answer for a guest whose NIB cannot be used.
     pub(crate) fn refuse_nib(&self, guest: &Guest) -> IrqAnswer {
-        self.refusal(guest)
+        self.refusal(&self.state.lock(), guest)
             .unwrap_or(ResponseCode::InvalidAddress)
             .into()
     }
@@ -170,7 +173,7 @@ impl Queue {
     /// Returns the answer for a guest whose NIB's page cannot be used.
     #[cold]
     fn refuse_page(&self, guest: &Guest, error: Error) -> ResponseCode {
-        match self.refusal(guest) {
+        match self.refusal(&self.state.lock(), guest) {
             Some(refusal) => refusal,
             // What would work a moment later is not the address's fault.
             None if error == ENOMEM => ResponseCode::Busy,
@@ -184,11 +187,8 @@ impl Queue {
     pub(crate) fn disable_irq(&self, guest: &Guest) -> IrqAnswer {
         let mut state = self.state.lock();
 
-        if !guest.has(self.apqn) {
-            return ResponseCode::QNotAvail.into();
-        }
-        if state.hw.is_being_reset() {
-            return ResponseCode::ResetInProgress.into();
+        if let Some(refusal) = self.refusal(&state, guest) {
+            return refusal.into();
         }
         let (status, released) = state.hw.disable();
         let is_unsettled = state.hw.is_unsettled();
