@@ -33,7 +33,7 @@ usage_error() {
 
 # options_of_usage: prints the options that usage shows.
 options_of_usage() {
-	usage | sed -nE 's/^  (--[a-z-]+).*/\1/p' | awk '!seen[$0]++' | paste -s -d ' '
+	usage | sed -nE 's/^  (--?[a-z-]+).*/\1/p' | awk '!seen[$0]++' | paste -s -d ' '
 }
 
 # unknown_option OPTION: it is none of them.

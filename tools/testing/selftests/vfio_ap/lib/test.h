@@ -134,10 +134,7 @@ static int test_log_fd __maybe_unused = -1;
 static inline unsigned int test_read_log(char report[REPORT_SIZE])
 {
 	static const char * const bad[] = {
-		"WARNING:", "BUG:", "Unable to handle", "Call Trace",
-		"refcount_t", "possible circular", "possible recursive",
-		"suspicious RCU", "blocked for more than", "list_add corruption",
-		"list_del corruption",
+#include "alarms.h"
 	};
 	unsigned int records = 0, i;
 	char record[1024], *text;

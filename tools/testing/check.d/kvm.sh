@@ -1,11 +1,45 @@
-# The parts of 'check' that run the KVM selftests of the kernel's tree, and
-# compare with tests/kvm/expected. To be sourced by bash, by check.
-# shellcheck shell=bash disable=SC2154
+# The KVM selftests of the kernel's tree, compared with machine/tests/kvm/expected. To be
+# sourced by bash, by check.
+# shellcheck shell=bash disable=SC2034,SC2154
 
-# kvm_expected PART: the lines of a part that are to be run, without comments.
+kvm_about="the kernel's KVM selftests"
+kvm_steps="tree relay rootfs kernel emulator kvmtests"
+
+kvm_jobs() {
+	kvm_jobs_of kvm 1G 1800
+}
+
+kvm_all_about="those of the KVM selftests that take minutes"
+kvm_all_steps=$kvm_steps
+
+kvm_all_jobs() {
+	kvm_jobs_of kvm-all 3G 7200
+}
+
+# kvm_jobs_of PART MEMORY SECONDS: all tests of that part, each at most so long.
+kvm_jobs_of() {
+	local part=$1 cpus test units=()
+	job 10 1 "$part/list" -- one "$part/list" kvm_list_check
+	while read -r _ cpus _ test; do
+		units+=("$(kvm_unit "$part" "$cpus" "$test")")
+	done < <(kvm_expected "$part")
+	((!${#units[@]})) || job 20 70 "${units[@]}" -- kvm_part "$@"
+}
+
+# kvm_unit PART CPUS TEST
+kvm_unit() {
+	local cpus="$2 CPUs"
+	(($2 > 1)) || cpus="1 CPU"
+	printf '%s/%s [%s]' "$1" "$3" "$cpus"
+}
+
+# kvm_expected PART: the lines of a part that are wanted, without comments.
 kvm_expected() {
-	awk -v part="$1" '{ sub(/#.*/, "") } $1 == part && $3 != "long" { $1 = $1; print }' \
-		"$MACHINE_DIR/tests/kvm/expected"
+	local part cpus verdict test
+	while read -r part cpus verdict test; do
+		! wanted "$part/$test" || echo "$part $cpus $verdict $test"
+	done < <(awk -v part="$1" '{ sub(/#.*/, "") } $1 == part && $3 != "long" { $1 = $1; print }' \
+		"$MACHINE_DIR/tests/kvm/expected")
 }
 
 # kvm_list_check: every test of the kernel's is on the list, and no other; and
@@ -49,7 +83,7 @@ kvm_judge() {
 	local dir=$1 verdict=$2 status passed=0 failed=0 skipped=0 known=0 why=
 	status=$(<"$dir/status")
 	if grep -aqE '^1\.\.[1-9]' "$dir/output"; then
-		read -r passed failed skipped why < <(tap "$dir/output" "${status#host:}")
+		read -r passed failed skipped known why < <(tap "$dir/output" "${status#host:}")
 	elif [[ $status == 0 ]]; then
 		passed=1
 	elif [[ $status == 4 ]]; then
@@ -84,18 +118,17 @@ kvm_judge() {
 		esac
 		;;
 	esac
-	if grep -aqE "$ALARMS" "$dir/log"; then
+	if alarms -q "$dir/log"; then
 		why+="${why:+; }the kernel complained"
 	fi
 	[[ -z $why ]] || ((failed)) || failed=1
 	echo "$passed $failed $skipped $known $why"
 }
 
-# kvm_part PART MEMORY SECONDS: all tests of that part, each at most so long.
+# kvm_part PART MEMORY SECONDS
 kvm_part() {
-	local part=$1 memory=$2 limit=$3 dir=$WORK/$1 expected others i cpus verdict test log
-	local passed failed skipped known why ms
-	one "$part: the list of tests" kvm_list_check
+	local part=$1 memory=$2 limit=$3 dir=$WORK/$1 expected others i cpus verdict test log unit
+	local passed failed skipped known why
 	mapfile -t expected < <(kvm_expected "$part")
 	cp -r "$(result_at kvmtests)" "$dir"
 	cp "$MACHINE_DIR/tests/kvm/inside" "$dir/"
@@ -116,28 +149,17 @@ kvm_part() {
 	for i in "${!expected[@]}"; do
 		read -r part cpus verdict test <<<"${expected[i]}"
 		log=$dir/results/$((i + 1))
+		unit=$(kvm_unit "$part" "$cpus" "$test")
 		if [[ ! -e $log/status ]]; then
 			cat "$dir"/*.output >"$dir/report"
 			echo "check: $test was not run" >>"$dir/report"
-			report "$part: $test" 0 1 0 "$dir/report"
+			report "$unit" 0 1 0 0 0 "$dir/report"
 			continue
 		fi
 		read -r passed failed skipped known why < <(kvm_judge "$log" "$verdict")
 		cp "$log/output" "$log/report"
 		((!failed)) || printf 'check: %s\ncheck: the log of the kernel:\n%s\n' \
 			"${why:-exit status $(<"$log/status")}" "$(<"$log/log")" >>"$log/report"
-		SKIPPED=$((SKIPPED + skipped))
-		((!skipped)) || test+=" ($skipped skipped)"
-		((!known)) || test+=" ($known known to fail)"
-		ms=$(<"$log/time")
-		report "$part: $test" "$passed" "$failed" "$ms" "$log/report"
+		report "$unit" "$passed" "$failed" "$skipped" "$known" "$(<"$log/time")" "$log/report"
 	done
-}
-
-kvm() {
-	kvm_part kvm 1G 1800
-}
-
-kvm-all() {
-	kvm_part kvm-all 3G 7200
 }

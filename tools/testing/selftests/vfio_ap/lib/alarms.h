@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the kernel's log has when something went wrong in the kernel: a string a line,
+ * for C and for shell scripts.
+ */
+"WARNING:",
+"BUG:",
+"BUG at ",
+"Oops",
+"Unable to handle",
+"Kernel panic",
+"Call Trace:",
+"circular locking",
+"possible recursive",
+"inconsistent lock state",
+"suspicious RCU",
+"INFO: task",
+"INFO: rcu",
+"blocked for more than",
+"refcount_t:",
+"list_add corruption",
+"list_del corruption",
+"unreferenced object",
+"ODEBUG:",
+"unexpected non zero alert",
+"illegal operation:",
