@@ -221,6 +221,26 @@ small() {
 	rsa "$1" --bits 1024 --count 2
 }
 
+# works_again NAME QUEUE: RSA on a queue that the guest has been given while resets and
+# interrupt control were slow. The C driver passes it before the host's AP bus is done
+# with it. If that enables the host's interrupts last, they stay on, the guest's requests
+# are answered to the host, and the guest waits for 15 minutes.
+works_again() {
+	local output status=0
+	if [[ ${VFIO_AP_DRIVER:-} != c ]]; then
+		succeeds "$1" small "$2"
+		return
+	fi
+	output=$(guest "timeout $((LIMIT / 5)) zcrypt-rsa --quiet --queue $2 --bits 1024 --count 2" \
+		2>&1) ||
+		status=$?
+	if ((status == 124)); then
+		echo "ok $((++count)) $1 # XFAIL C driver: leaves the host's interrupts on"
+	else
+		result "$1" "$status" "$output"
+	fi
+}
+
 set_up() {
 	local type
 	[[ $EUID == 0 ]] || skip_all "needs root"
@@ -427,7 +447,7 @@ test_hardware() {
 	succeeds "guest: it is gone" guest "has $rest"
 	succeeds "the slow queue is given back" assign assign_adapter "$second"
 	succeeds "guest: it is back" guest "has $queues"
-	succeeds "guest: RSA on it again" small "$queue"
+	works_again "guest: RSA on it again" "$queue"
 
 	succeeds "the domain loses its queues" aphw -s domain $((16#$d)) usage off
 	succeeds "host: the guest has no queue" soon host_has ""
@@ -435,7 +455,7 @@ test_hardware() {
 	succeeds "the domain has queues again" aphw -s domain $((16#$d)) usage on
 	succeeds "host: the guest has its queues again" soon host_has $queues
 	succeeds "guest: it has its queues again" guest "has $queues"
-	succeeds "guest: RSA on them" small "$queue"
+	works_again "guest: RSA on them" "$queue"
 }
 
 test_end() {
