@@ -2,7 +2,7 @@
 # again. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-bench_about="the benchmark's figures are the same twice"
+bench_title="the benchmark's figures are the same twice"
 bench_steps="tree linux kernel emulator module bench"
 
 bench_jobs() {

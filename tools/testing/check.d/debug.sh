@@ -2,7 +2,7 @@
 # by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-debug_about="the selftests with our driver on the debug kernel, on 1 and on 4 CPUs"
+debug_title="the selftests with our driver on the debug kernel, on 1 and on 4 CPUs"
 debug_steps="tree relay rootfs kernel@debug emulator module@debug selftests testmodules@debug"
 
 debug_jobs() {

@@ -1,7 +1,7 @@
 # The documents' examples. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-docs_about="the documents' examples, with both drivers"
+docs_title="the documents' examples, with both drivers"
 docs_steps="tree linux relay rootfs kernel emulator module"
 
 docs_jobs() {

@@ -1,7 +1,7 @@
 # A Linux guest, with QEMU. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-guest_about="a Linux guest, with both drivers"
+guest_title="a Linux guest, with both drivers"
 guest_steps="tree relay rootfs kernel emulator module"
 
 guest_jobs() {

@@ -2,7 +2,7 @@
 # them without a warning, and does what it is for. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-kernels_about="the driver on the other series of Linux, with some of the selftests"
+kernels_title="the driver on the other series of Linux, with some of the selftests"
 kernels_steps="tree linux relay rootfs kernel emulator module selftests testmodules"
 
 readonly KERNELS_TESTS=(path aqic attributes hotplug)

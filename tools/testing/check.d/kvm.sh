@@ -2,14 +2,14 @@
 # sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-kvm_about="the kernel's KVM selftests"
+kvm_title="the kernel's KVM selftests"
 kvm_steps="tree relay rootfs kernel emulator kvmtests"
 
 kvm_jobs() {
 	kvm_jobs_of kvm 1G 1800
 }
 
-kvm_all_about="those of the KVM selftests that take minutes"
+kvm_all_title="those of the KVM selftests that take minutes"
 kvm_all_steps=$kvm_steps
 
 kvm_all_jobs() {

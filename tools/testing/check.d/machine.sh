@@ -1,7 +1,7 @@
 # The emulated host. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-machine_about="the emulated host"
+machine_title="the emulated host"
 machine_steps="tree relay rootfs kernel emulator module aptest sietest"
 
 machine_jobs() {

@@ -1,7 +1,7 @@
 # The model, natively. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-model_about="the model, natively"
+model_title="the model, natively"
 model_steps="tree crates"
 
 model_jobs() {

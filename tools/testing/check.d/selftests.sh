@@ -1,7 +1,7 @@
 # The driver's selftests. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-selftests_about="the selftests of the driver, with both drivers, on 1 and on 4 CPUs"
+selftests_title="the selftests of the driver, with both drivers, on 1 and on 4 CPUs"
 selftests_steps="tree relay rootfs kernel emulator module selftests testmodules uvtest"
 
 # Those that take longest, most of it waiting: their hosts take a fraction of a

@@ -1,7 +1,7 @@
 # The set-up's dealings with mirrors. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-setup_about="the set-up's dealings with mirrors"
+setup_title="the set-up's dealings with mirrors"
 setup_steps="tree"
 
 setup_jobs() {

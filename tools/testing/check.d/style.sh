@@ -1,7 +1,7 @@
 # What can be seen without running anything. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-style_about="formatting, lints and rules of the project"
+style_title="formatting, lints and rules of the project"
 style_steps="tree linux kernel emulator"
 
 style_jobs() {

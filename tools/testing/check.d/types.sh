@@ -1,7 +1,7 @@
 # Misuse of the driver's safe interfaces. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-types_about="misuse of the driver's safe interfaces, which must not compile"
+types_title="misuse of the driver's safe interfaces, which must not compile"
 types_steps="tree linux kernel"
 
 types_jobs() {
