@@ -25,7 +25,7 @@ selftests_jobs() {
 	[[ " ${DRIVERS[*]} " == *' c '* ]] || return 0
 	# What is known to bring the host down shows with one CPU.
 	while read -r _ _ test; do
-		job 10 6 "selftests/c-defect-${test##*.}" -- try_defect "$test"
+		job 10 60 "selftests/c-defect-${test##*.}" -- try_defect "$test"
 	done < <(defects)
 	# Says something only of what has run.
 	[[ " ${SELECTED[*]} " != *' selftests '* ]] ||

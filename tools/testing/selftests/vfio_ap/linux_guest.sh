@@ -29,8 +29,9 @@ readonly UUID
 readonly MDEV=$MATRIX/$UUID
 # In seconds. Only a hang takes that long, however busy the machine is.
 readonly LIMIT=$((300 * ${VFIO_AP_TIMEOUT_FACTOR:-1}))
-readonly HERE=$(dirname "$0")
-readonly ALARMS=$(cat "$HERE/alarms.h" "$HERE/lib/alarms.h" 2>/dev/null | sed -n 's/^"\(.*\)",$/\1/p')
+HERE=$(dirname "$0")
+ALARMS=$(cat "$HERE/alarms.h" "$HERE/lib/alarms.h" 2>/dev/null |
+	sed -n 's/^"\(.*\)",$/\1/p')
 
 count=0
 failed=0
