@@ -91,15 +91,7 @@ impl Mask256 {
 
     /// Tells whether `bit` is set.
     pub const fn test(&self, bit: u8) -> bool {
-        let [a, b, c, d] = &self.words;
-        let word = match bit >> 6 {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
-        };
-
-        *word & Self::bit_in_word(bit) != 0
+        self.words[Self::word_of(bit)] & Self::bit_in_word(bit) != 0
     }
 
     /// Sets `bit`. Returns whether that changed the mask.
@@ -164,15 +156,14 @@ impl Mask256 {
         (1 << (WORD_BITS - 1)) >> (bit as u32 % WORD_BITS)
     }
 
-    fn word_mut(&mut self, bit: u8) -> &mut u64 {
-        let [a, b, c, d] = &mut self.words;
+    /// Returns which word `bit` is in. In bounds for every `u8`: there are 256 bits.
+    const fn word_of(bit: u8) -> usize {
+        // `usize::from()` is not const.
+        (bit >> 6) as usize
+    }
 
-        match bit >> 6 {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
-        }
+    fn word_mut(&mut self, bit: u8) -> &mut u64 {
+        &mut self.words[Self::word_of(bit)]
     }
 }
 
