@@ -200,7 +200,7 @@ impl Host {
 
     /// The bus has made and removed its devices.
     pub(crate) fn scan_complete(&self) {
-        // Else the adapters of queues in new domains would be taken from their guests meanwhile.
+        // So that guests usually have what is new when the scan is over.
         self.topology
             .wait(&self.all_apqns(), &mut Patience::for_probe());
         {

@@ -433,13 +433,28 @@ impl MatrixMdev {
                 },
                 _,
             ) => GuestMatrix::EMPTY,
-            (_, None) => {
+            (Access::Closed(_), None) => {
                 topology.filtered_matrices += 1;
                 GuestMatrix::filter(&state.matrix, &topology.settled, &topology.passable)
             }
+            (Access::Open { .. }, None) => {
+                topology.filtered_matrices += 1;
+                before.filter_at_work(
+                    &state.matrix,
+                    &topology.settled,
+                    &topology.passable,
+                    &topology.bound,
+                )
+            }
             (_, Some(apid)) => {
                 topology.filtered_adapters += 1;
-                before.refilter(&state.matrix, &topology.settled, &topology.passable, apid)
+                before.refilter(
+                    &state.matrix,
+                    &topology.settled,
+                    &topology.passable,
+                    &topology.bound,
+                    apid,
+                )
             }
         };
         let taken = before.apqns_not_in(&after);
@@ -526,8 +541,8 @@ impl MatrixMdev {
 
     /// Changes what is assigned, and with it what the guest has.
     ///
-    /// `change` changes a copy of the matrix. Waits, with lock 1 held, for the resets of queues
-    /// that are to be added: one that is not done keeps the whole adapter from the guest.
+    /// `change` changes a copy of the matrix. Waits a while, with lock 1 held, for the resets of
+    /// queues that are to be added, so that the guest has them when this returns.
     ///
     /// # Errors
     ///

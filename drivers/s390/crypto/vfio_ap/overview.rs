@@ -98,7 +98,7 @@ impl<'a> Table<'a> {
 
     /// The bound queues of `domains` on an adapter.
     fn adapter(&mut self, topology: &Topology, apid: Apid, domains: Mask256) -> fmt::Result {
-        let bound = topology.lock().bound_domains(apid) & domains;
+        let bound = topology.lock().bound.row(apid) & domains;
 
         for bit in bound.iter() {
             if let Some(queue) = topology.queue(Apqn::from_mask_bits(apid, bit)) {
@@ -178,19 +178,33 @@ impl Show for MatrixMdev {
 
         let topology = self.topology();
         for apid in topology.limits().apids() {
-            if !matrix.apm().test(apid.get()) || guest.apm().test(apid.get()) || mdev.is_withdrawn {
+            if !matrix.apm().test(apid.get()) || mdev.is_withdrawn {
                 continue;
             }
-            let (there, bound, passable) = {
+            let (there, domains_there, bound, passable) = {
                 let state = topology.lock();
 
                 (
                     state.settled.apm().test(apid.get()),
-                    state.bound_domains(apid),
+                    state.settled.aqm(),
+                    state.bound.row(apid),
                     state.passable.row(apid),
                 )
             };
 
+            if guest.apm().test(apid.get()) {
+                let new = (matrix.aqm() & domains_there).and_not(guest.aqm());
+                let unready = (new & bound).and_not(passable);
+
+                if !unready.is_empty() {
+                    let unready = domains(unready);
+                    writeln!(
+                        text,
+                        "withheld domains: adapter {apid}: not reset: {unready}"
+                    )?;
+                }
+                continue;
+            }
             write!(text, "withheld adapter {apid}:")?;
             if !there {
                 writeln!(text, " the host does not have it")?;

@@ -216,7 +216,7 @@ pub(crate) struct State<O> {
     /// Which APQNs are whose.
     owners: OwnershipTable<Rows, KVBox<OwnerRows>>,
     /// Which queues are bound to this driver.
-    bound: ApqnTable<Rows>,
+    pub(crate) bound: ApqnTable<Rows>,
     /// Which of them may be passed to a guest.
     pub(crate) passable: PassableTable<Rows>,
     mdevs: Mdevs<O>,
@@ -252,11 +252,6 @@ impl<O: Owner> State<O> {
     /// Removes a mediated device that owns nothing.
     pub(crate) fn remove_mdev(&mut self, id: OwnerId) {
         self.mdevs.remove(id);
-    }
-
-    /// Returns the domains of an adapter's queues that are bound.
-    pub(crate) fn bound_domains(&self, apid: Apid) -> Mask256 {
-        self.bound.row(apid)
     }
 }
 
@@ -589,10 +584,13 @@ impl<O: Owner> Topology<O> {
         patience.poll(&mut || {
             let mut is_over = true;
 
-            self.for_each_unsettled(set, &mut |queue| {
-                self.poll(queue);
-                is_over &= !queue.is_unsettled();
-            });
+            for (apid, domains) in set.rows() {
+                let unsettled = self.unsettled.lock().row(apid) & domains;
+
+                for bit in unsettled.iter() {
+                    is_over &= !self.poll_one(Apqn::from_mask_bits(apid, bit));
+                }
+            }
             is_over
         })
     }
@@ -603,18 +601,6 @@ impl<O: Owner> Topology<O> {
         let mut all = state.bound.iter_in(set);
 
         all.all(|apqn| self.queue(apqn).is_none_or(|queue| queue.was_reset()))
-    }
-
-    fn for_each_unsettled(&self, set: &ApqnSet, f: &mut dyn FnMut(&Arc<Queue>)) {
-        for (apid, domains) in set.rows() {
-            let unsettled = self.unsettled.lock().row(apid) & domains;
-
-            for bit in unsettled.iter() {
-                if let Some(queue) = self.queue(Apqn::from_mask_bits(apid, bit)) {
-                    f(&queue);
-                }
-            }
-        }
     }
 
     /// Polls all queues of which something is outstanding. Returns whether something still is. For
@@ -632,6 +618,8 @@ impl<O: Owner> Topology<O> {
         is_any_left
     }
 
+    /// Polls one of them, and notes if nothing is outstanding any more. Returns whether something
+    /// still is.
     fn poll_one(&self, apqn: Apqn) -> bool {
         let is_unsettled = || self.queue(apqn).is_some_and(|queue| queue.is_unsettled());
 

@@ -375,11 +375,11 @@ TEST_F(configuration, usage_domain)
 	EXPECT_MASK(APM, APID(guest->apqn), true);
 	EXPECT_MASK(AQM, APQI(guest->apqn), true);
 
-	/* Nor when the new queue's reset takes its time. */
+	/* Nor when the new queue's reset takes longer than anybody waits. */
 	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
 				&result), guest->vmm.error);
 	ASSERT_EQ(AP_RC_NORMAL, result.rc);
-	ASSERT_EQ(0, hw_change("adapter %u reset-time 100 >/dev/null",
+	ASSERT_EQ(0, hw_change("adapter %u reset-time 1000 >/dev/null",
 			       APID(guest->apqn)));
 	ASSERT_EQ(0, hw_change("domain add %u control=off", self->domain));
 	ASSERT_EQ(0, bus_rescan());
@@ -405,6 +405,44 @@ TEST_F(configuration, usage_domain)
 	EXPECT_MASK(APM, APID(guest->apqn), true);
 	EXPECT_MASK(AQM, APQI(guest->apqn), true);
 	EXPECT_EQ(0, pinned_kib());
+}
+
+/*
+ * A usage domain is assigned while its queue is being reset. What the guest has is
+ * not disturbed, and the domain comes when the queue is clean.
+ */
+TEST_F(configuration, domain_in_reset)
+{
+	struct guest *guest = &self->guest;
+	uint16_t apqn = APQN(APID(guest->apqn), self->domain);
+	struct ap_result result;
+
+	ASSERT_EQ(0, hw_change("domain add %u control=off", self->domain));
+	ASSERT_EQ(0, bus_rescan());
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB,
+				&result), guest->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	ASSERT_EQ(0, queue_unbind(apqn));
+	ASSERT_EQ(0, hw_change("adapter %u reset-time 1000 >/dev/null",
+			       APID(guest->apqn)));
+	ASSERT_EQ(0, queue_bind(apqn, "vfio_ap"));
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_domain", self->domain));
+	EXPECT_MASK(AQM, self->domain, true);
+	EXPECT_MASK(APM, APID(guest->apqn), true);
+	EXPECT_EQ(4, pinned_kib());
+	ASSERT_EQ(0, hw_change("adapter %u reset-time 1 >/dev/null",
+			       APID(guest->apqn)));
+	ASSERT_OK(ap_disable_irq(&guest->vmm, guest->apqn, &result),
+		  guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+
+	/* A queue that is not bound costs the adapter, as ever. */
+	ASSERT_EQ(0, queue_unbind(apqn));
+	EXPECT_MASK(APM, APID(guest->apqn), false);
+	ASSERT_EQ(0, queue_bind(apqn, "vfio_ap"));
+	EXPECT_MASK(APM, APID(guest->apqn), true);
+	ASSERT_EQ(0, hw_change("domain remove %u", self->domain));
+	ASSERT_EQ(0, bus_rescan());
 }
 
 /* A control domain, likewise. */

@@ -98,8 +98,7 @@ impl<R: Borrow<AdapterRows>> PassableTable<R> {
 
 /// The masks for a guest's AP control block (APCB).
 ///
-/// There are two ways to get one: [`GuestMatrix::filter`], and [`GuestMatrix::EMPTY`], which passes
-/// nothing. So every APQN in it was passable when it was made.
+/// There are two ways to get one: filtering, and [`GuestMatrix::EMPTY`], which passes nothing. So every APQN in it was passable when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuestMatrix {
     apm: Mask256,
@@ -126,7 +125,16 @@ impl GuestMatrix {
         host: &HostConfig,
         passable: &PassableTable<R>,
     ) -> GuestMatrix {
-        let aqm = assigned.aqm() & host.aqm();
+        Self::filter_in(assigned, host, passable, assigned.aqm() & host.aqm())
+    }
+
+    /// Filters with these of the usage domains that are assigned and the host has.
+    fn filter_in<R: Borrow<AdapterRows>>(
+        assigned: &Matrix,
+        host: &HostConfig,
+        passable: &PassableTable<R>,
+        aqm: Mask256,
+    ) -> GuestMatrix {
         let mut apm = assigned.apm() & host.apm();
 
         for bit in apm.iter() {
@@ -142,18 +150,66 @@ impl GuestMatrix {
         }
     }
 
-    /// Filters anew one adapter only, of which some queue became passable or ceased to be.
+    /// Filters what is assigned for a guest that has `self`, and is at work.
     ///
-    /// `self` has to be what [`GuestMatrix::filter`] made of the same `assigned` and `host`. Then
-    /// the result is what it would make now, at the cost of a few words.
+    /// The rule is that of [`GuestMatrix::filter`], with one exception: a usage domain that the
+    /// guest does not have is withheld while one of its adapters has a queue there that is `bound`
+    /// but not passable. Its reset is going on, or has failed. Without the exception, the guest
+    /// would lose that adapter, and the queues that it uses would be reset, because something is
+    /// added.
     #[must_use]
-    pub fn refilter<R: Borrow<AdapterRows>>(
+    pub fn filter_at_work<R, B>(
         &self,
         assigned: &Matrix,
         host: &HostConfig,
         passable: &PassableTable<R>,
+        bound: &ApqnTable<B>,
+    ) -> GuestMatrix
+    where
+        R: Borrow<AdapterRows>,
+        B: Borrow<AdapterRows>,
+    {
+        let mut kept = self.apm & assigned.apm() & host.apm();
+
+        loop {
+            let mut withheld = Mask256::EMPTY;
+
+            for bit in kept.iter() {
+                let apid = Apid::from_mask_bit(bit);
+                withheld = withheld | bound.row(apid).and_not(passable.row(apid));
+            }
+            let aqm = (assigned.aqm() & host.aqm()).and_not(withheld.and_not(self.aqm));
+            let guest = Self::filter_in(assigned, host, passable, aqm);
+
+            // An adapter that the guest loses anyway withholds nothing.
+            if kept.is_subset_of(guest.apm) {
+                return guest;
+            }
+            kept = kept & guest.apm;
+        }
+    }
+
+    /// Filters anew one adapter only, of which some queue became passable or ceased to be.
+    ///
+    /// `self` has to be what [`GuestMatrix::filter`] or [`GuestMatrix::filter_at_work`] made of the
+    /// same `assigned` and `host`. Then the result is what the same one would make now, at the cost
+    /// of a few words, unless a domain is withheld.
+    #[must_use]
+    pub fn refilter<R, B>(
+        &self,
+        assigned: &Matrix,
+        host: &HostConfig,
+        passable: &PassableTable<R>,
+        bound: &ApqnTable<B>,
         apid: Apid,
-    ) -> GuestMatrix {
+    ) -> GuestMatrix
+    where
+        R: Borrow<AdapterRows>,
+        B: Borrow<AdapterRows>,
+    {
+        if self.aqm != assigned.aqm() & host.aqm() {
+            return self.filter_at_work(assigned, host, passable, bound);
+        }
         let mut guest = *self;
         let bit = apid.get();
 

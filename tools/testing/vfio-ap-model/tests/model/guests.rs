@@ -119,7 +119,95 @@ fn a_queue_is_passable_from_a_clean_reset_until_the_next_or_its_removal() {
     }
 }
 
+fn bound(queues: &Pairs) -> ApqnTable<Box<AdapterRows>> {
+    let mut table = ApqnTable::new(rows());
+    for &(apid, apqi) in queues {
+        assert!(table.insert(apqn(apid, apqi)));
+    }
+    table
+}
+
+#[test]
+fn a_guest_at_work_waits_for_a_domain_whose_queue_is_being_reset() {
+    let all: Bits = (0..16).collect();
+    let host = host(&all, &all, &all);
+    let before = matrix(&[4, 5].into(), &[1].into(), &[].into());
+    let after = matrix(&[4, 5].into(), &[1, 2].into(), &[].into());
+    let queues: Pairs = [(4, 1), (4, 2), (5, 1), (5, 2)].into();
+    let mut table = passable(&[(4, 1), (4, 2), (5, 1)].into());
+    let guest = GuestMatrix::filter(&before, &host, &table);
+
+    // Domain 2 is withheld, and nothing is taken.
+    let waits = guest.filter_at_work(&after, &host, &table, &bound(&queues));
+    assert_eq!(pairs(&waits.apqns()), [(4, 1), (5, 1)].into());
+    assert!(guest.apqns_not_in(&waits).is_empty());
+
+    // It comes with the end of the reset.
+    table.record(apqn(5, 2), reset_outcome(0));
+    let has = waits.refilter(&after, &host, &table, &bound(&queues), apqn(5, 2).apid);
+    assert_eq!(pairs(&has.apqns()), queues);
+}
+
+#[test]
+fn an_adapter_that_is_lost_anyway_withholds_no_domain() {
+    let all: Bits = (0..16).collect();
+    let before = matrix(&[4, 5].into(), &[1].into(), &[].into());
+    let after = matrix(&[4, 5].into(), &[1, 2, 3].into(), &[].into());
+    let host = host(&all, &all, &all);
+    let guest = GuestMatrix::filter(&before, &host, &passable(&[(4, 1), (5, 1)].into()));
+    // Queue 05.0002 is being reset, but there is no queue 05.0003.
+    let table = passable(&[(4, 1), (4, 2), (4, 3), (5, 1)].into());
+    let queues = bound(&[(4, 1), (4, 2), (4, 3), (5, 1), (5, 2)].into());
+    let has = guest.filter_at_work(&after, &host, &table, &queues);
+
+    assert_eq!(pairs(&has.apqns()), [(4, 1), (4, 2), (4, 3)].into());
+}
+
 proptest! {
+    #[test]
+    fn a_guest_at_work_loses_nothing_because_something_is_added(
+        (apids, apqis) in (near_bits(), near_bits()),
+        (more_apids, more_apqis) in (near_bits(), near_bits()),
+        (new, unbound) in (
+            btree_set((60u8..68, 60u8..68), 0..12),
+            btree_set((60u8..68, 60u8..68), 0..3),
+        ),
+    ) {
+        let all: Bits = (60..68).collect();
+        let host = host(&all, &all, &all);
+        let queues = &product(&all, &all) - &unbound;
+        // What the guest had was passable.
+        let table = passable(&(&queues - &(&new - &product(&apids, &apqis))));
+        let guest = GuestMatrix::filter(&matrix(&apids, &apqis, &all), &host, &table);
+        let more = matrix(&(&apids | &more_apids), &(&apqis | &more_apqis), &all);
+        let has = guest.filter_at_work(&more, &host, &table, &bound(&queues));
+        let plain = GuestMatrix::filter(&more, &host, &table);
+
+        // All is passable.
+        for queue in pairs(&has.apqns()) {
+            prop_assert!(table.contains(apqn(queue.0, queue.1)));
+        }
+        // An adapter goes only because of a queue that is not bound.
+        for apid in &apids {
+            let had = guest.apm().test(*apid);
+            let is_bound = (&apqis | &more_apqis)
+                .iter()
+                .all(|apqi| queues.contains(&(*apid, *apqi)));
+
+            prop_assert!(!had || !is_bound || has.apm().test(*apid));
+        }
+        // Where nothing is withheld it is the plain rule, and a guest without anything has that.
+        if has.aqm() == plain.aqm() {
+            prop_assert_eq!(has, plain);
+        }
+        prop_assert_eq!(
+            GuestMatrix::EMPTY.filter_at_work(&more, &host, &table, &bound(&queues)),
+            plain
+        );
+        // Nothing new comes of asking again.
+        prop_assert_eq!(has.filter_at_work(&more, &host, &table, &bound(&queues)), has);
+    }
+
     #[test]
     fn filter_follows_the_rule(
         (apids, apqis, domains) in (near_bits(), near_bits(), near_bits()),
@@ -175,7 +263,9 @@ proptest! {
         let mut table = passable(&(&product(&all, &all) - &missing));
         let assigned = matrix(&apids, &apqis, &domains);
         let host = host(&host_apids, &host_apqis, &all);
+        let queues = bound(&product(&all, &all));
         let mut guest = GuestMatrix::filter(&assigned, &host, &table);
+        let mut at_work = GuestMatrix::EMPTY.filter_at_work(&assigned, &host, &table, &queues);
 
         for (add, apid, apqi) in changes {
             let queue = apqn(apid, apqi);
@@ -184,8 +274,12 @@ proptest! {
             } else {
                 table.forget(queue);
             }
-            guest = guest.refilter(&assigned, &host, &table, queue.apid);
+            guest = guest.refilter(&assigned, &host, &table, &queues, queue.apid);
             prop_assert_eq!(guest, GuestMatrix::filter(&assigned, &host, &table));
+
+            let wanted = at_work.filter_at_work(&assigned, &host, &table, &queues);
+            at_work = at_work.refilter(&assigned, &host, &table, &queues, queue.apid);
+            prop_assert_eq!(at_work, wanted);
         }
     }
 
