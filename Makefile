@@ -8,11 +8,11 @@ MACHINE := tools/testing/machine
 help:
 	@echo 'Trying it (needs Debian 12 or 13; installs and builds what is missing):'
 	@echo '  make demo             from sysfs to a Linux guest that does RSA: 10 seconds'
-	@echo '  make check            all tests, with both drivers: 10 minutes;'
+	@echo '  make check            all tests, with both drivers: 15 minutes;'
 	@echo '                        PARTS="PART[/PROGRAM[:TEST]]..." some of them, and'
 	@echo '                        tools/testing/check --help shows which there are'
 	@echo '  make shell            a login shell in the emulated host'
-	@echo '  make setup            builds what make demo needs, and more: 10 minutes, once'
+	@echo '  make setup            builds what make demo needs, and more: 8 minutes, once'
 	@echo '  make bench            compares the driver with the C driver, in instructions:'
 	@echo '                        BENCH="GROUP..." some of it, SAVE=1 also into Documentation/'
 	@echo '  make bench-profile    which functions execute those instructions'
