@@ -452,7 +452,7 @@ TEST_F(writers, one_device)
 }
 
 C_DEFECT(writers, processes, one_device,
-	 "shows ap_config in the middle of a change");
+	 "at times shows ap_config in the middle of a change");
 
 /* The guest's AP control block is what was assigned. */
 static bool guest_has_matrix(void *data)

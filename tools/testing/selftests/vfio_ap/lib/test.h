@@ -33,8 +33,9 @@
 
 /*
  * A test of something that the C driver is known to do wrong. With the C
- * driver its failure is expected, with any other driver it is a failure. The
- * fixture needs a variant, and its set-up must call test_begin().
+ * driver its failure is expected, with any other driver it is a failure. If the
+ * text begins with "at times", it is a race, and may pass. The fixture needs a
+ * variant, and its set-up must call test_begin().
  */
 struct c_defect {
 	struct __test_xfail xfail;
