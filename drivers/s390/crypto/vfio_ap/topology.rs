@@ -621,17 +621,15 @@ impl<O: Owner> Topology<O> {
     /// Polls one of them, and notes if nothing is outstanding any more. Returns whether something
     /// still is.
     fn poll_one(&self, apqn: Apqn) -> bool {
-        let is_unsettled = || self.queue(apqn).is_some_and(|queue| queue.is_unsettled());
-
         if let Some(queue) = self.queue(apqn) {
             self.poll(&queue);
-        }
-        if is_unsettled() {
-            return true;
+            if queue.is_unsettled() {
+                return true;
+            }
         }
         self.unsettled.lock().remove(apqn);
         // A change that began meanwhile is noted again.
-        let is_left = is_unsettled();
+        let is_left = self.queue(apqn).is_some_and(|queue| queue.is_unsettled());
         if is_left {
             self.unsettled.lock().insert(apqn);
         }
