@@ -16,6 +16,7 @@ pub mod host;
 pub mod id;
 pub mod mask;
 pub mod matrix;
+pub mod migration;
 pub mod ownership;
 pub mod quiesce;
 pub mod status;

@@ -8,4 +8,5 @@ mod hardware;
 mod ids;
 mod masks;
 mod matrices;
+mod migrations;
 mod texts;
