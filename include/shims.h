@@ -53,6 +53,7 @@ void vfio_ap_shim_vfio_put_device(struct vfio_device *vdev);
 u64 vfio_ap_shim_page_to_phys(struct page *page);
 void vfio_ap_shim_get_page(struct page *page);
 void vfio_ap_shim_put_page(struct page *page);
+void vfio_ap_shim_page_set_byte(struct page *page, u64 offset);
 
 /* linux/kvm_host.h, asm/kvm_host.h */
 struct mutex *vfio_ap_shim_kvm_lock(struct kvm *kvm);
@@ -65,6 +66,11 @@ void vfio_ap_shim_kvm_set_masks(struct kvm *kvm, u64 *apm, u64 *aqm, u64 *adm);
 bool vfio_ap_shim_kvm_gpa_in_memslot(struct kvm *kvm, u64 gpa);
 int vfio_ap_shim_kvm_gisc_register(struct kvm *kvm, u32 gisc, u64 *gisa);
 int vfio_ap_shim_kvm_gisc_unregister(struct kvm *kvm, u32 gisc);
+bool vfio_ap_shim_kvm_is_protected(struct kvm *kvm);
+
+/* Of a registered subclass of a guest that has a GISA */
+void vfio_ap_shim_kvm_gisc_make_pending(struct kvm *kvm, u32 gisc);
+bool vfio_ap_shim_kvm_gisc_is_pending(struct kvm *kvm, u32 gisc);
 
 /* What the hook needs to know of an intercepted PQAP; the caller holds vcpu->mutex */
 struct vfio_ap_pqap {

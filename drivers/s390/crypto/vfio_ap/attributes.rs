@@ -95,7 +95,7 @@ fn emit(page: &mut [u8], write: impl FnOnce(&mut Page<'_>) -> fmt::Result) -> Re
 
 fn features(_: Pin<&MatrixDevice>, page: &mut [u8]) -> Result<usize> {
     emit(page, |page| {
-        fmt::Write::write_str(page, "guest_matrix hotplug ap_config\n")
+        fmt::Write::write_str(page, "guest_matrix hotplug ap_config migratable\n")
     })
 }
 

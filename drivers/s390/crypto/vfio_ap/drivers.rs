@@ -19,17 +19,20 @@ use crate::{
         },
         kvm::Kvm,
         mdev,
+        migration,
         notify::Notifier,
         page::Pins,
         queue_hw::QueueHw,
         sysfs::Attribute,
         vfio, //
     },
-    matrix_mdev::{
-        Following,
-        MatrixMdev, //
+    matrix_mdev::Following,
+    migration::{
+        Looking,
+        Migration, //
     },
     model::{
+        migration::state::MigrationState,
         HostConfig,
         Limits,
         Mask256, //
@@ -91,38 +94,42 @@ impl mdev::Driver for BoundMdev {
     fn probe(host: &Arc<Host>, device: &Device, notifier: Notifier) -> Result<Self> {
         let mdev = host.add_mdev(device, notifier)?;
         let following = Following::start(mdev.clone(), host.work().clone())?;
-        let registration = vfio::Registration::new(device, host.unpinning().clone(), mdev.clone())?;
+        let migration = Migration::new(mdev.clone())?;
+        let looking = Looking::start(migration.clone(), host.work().clone())?;
+        let registration = vfio::Registration::new(device, host.unpinning().clone(), migration)?;
 
         Ok(Self {
             _file: host.file(mdev.name(), mdev.clone()),
             _registration: registration,
+            _looking: looking,
             _following: following,
             mdev,
         })
     }
 }
 
-impl vfio::Ops for MatrixMdev {
+impl vfio::Ops for Migration {
     fn open(this: &Arc<Self>, pins: Arc<Pins>, kvm: Option<Kvm>) -> Result {
         let kvm = kvm.ok_or(EINVAL)?;
         if !kvm.has_crypto() {
             return Ok(());
         }
-        this.wait_for_queues();
+        let mdev = this.mdev();
+        mdev.wait_for_queues();
 
         let guest = Guest::new(kvm, pins)?;
         let hook = Arc::new(
-            Hook::new(this.topology().clone(), guest.clone()),
+            Hook::new(mdev.topology().clone(), guest.clone()),
             GFP_KERNEL,
         )?;
         let hook = guest.kvm().register_hook(hook)?;
 
-        this.attach(guest, hook);
+        mdev.attach(guest, hook);
         Ok(())
     }
 
     fn close(this: &Arc<Self>) {
-        this.detach();
+        Migration::close(this);
     }
 
     fn ioctl(this: &Arc<Self>, cmd: u32, arg: usize) -> Result<isize> {
@@ -130,11 +137,28 @@ impl vfio::Ops for MatrixMdev {
     }
 
     fn dma_unmap(this: &Arc<Self>, pins: &Pins, first: u64, last: u64) {
-        this.unmap(pins, first, last);
+        this.mdev().unmap(pins, first, last);
     }
 
     fn request(this: &Arc<Self>, count: u32) {
-        this.withdraw();
-        this.ask_for_it(count);
+        this.mdev().withdraw();
+        this.mdev().ask_for_it(count);
+    }
+}
+
+impl migration::Ops for Migration {
+    fn set_state(
+        this: &Arc<Self>,
+        route: &migration::Route<'_>,
+    ) -> Result<Option<migration::DataFile>> {
+        Migration::set_state(this, route)
+    }
+
+    fn state(this: &Arc<Self>) -> MigrationState {
+        Migration::state(this)
+    }
+
+    fn data_size(this: &Arc<Self>) -> u64 {
+        Migration::data_size(this)
     }
 }

@@ -12,7 +12,8 @@ use crate::{
     },
     model::{
         Apqn,
-        GuestMatrix, //
+        GuestMatrix,
+        ResponseCode, //
     },
 };
 use kernel::{
@@ -24,14 +25,22 @@ use kernel::{
     },
 };
 
+/// What a guest may do.
+struct Rights {
+    /// The matrix that is in its AP control block, or is about to be.
+    matrix: GuestMatrix,
+    /// It is stopped, so that it can be migrated.
+    is_stopped: bool,
+}
+
 /// A guest.
 #[pin_data]
 pub(crate) struct Guest {
     kvm: Kvm,
     pins: Arc<Pins>,
-    /// The matrix that is in its AP control block, or is about to be. A leaf.
+    /// A leaf.
     #[pin]
-    matrix: SpinLock<GuestMatrix>,
+    rights: SpinLock<Rights>,
 }
 
 impl Guest {
@@ -41,7 +50,13 @@ impl Guest {
             pin_init!(Self {
                 kvm,
                 pins,
-                matrix <- new_spinlock!(GuestMatrix::EMPTY, "vfio_ap::guest.matrix"),
+                rights <- new_spinlock!(
+                    Rights {
+                        matrix: GuestMatrix::EMPTY,
+                        is_stopped: false,
+                    },
+                    "vfio_ap::guest.rights"
+                ),
             }),
             GFP_KERNEL,
         )
@@ -59,20 +74,40 @@ impl Guest {
 
     /// Returns what it has.
     pub(crate) fn matrix(&self) -> GuestMatrix {
-        *self.matrix.lock()
+        self.rights.lock().matrix
     }
 
     /// Tells whether it has a queue.
+    pub(crate) fn has(&self, apqn: Apqn) -> bool {
+        self.rights.lock().matrix.contains(apqn)
+    }
+
+    /// Returns the answer to an AQIC for a queue that it must not use now: 01 if it does not have
+    /// the queue, 05 while it is stopped, when its processors should not run.
     ///
     /// Checked with the queue's lock held before its interrupts are enabled. A queue is reset after
     /// it was taken from the matrix, so that what was enabled just before does not stay.
-    pub(crate) fn has(&self, apqn: Apqn) -> bool {
-        self.matrix.lock().contains(apqn)
+    pub(crate) fn refusal(&self, apqn: Apqn) -> Option<ResponseCode> {
+        let rights = self.rights.lock();
+
+        if !rights.matrix.contains(apqn) {
+            Some(ResponseCode::QNotAvail)
+        } else if rights.is_stopped {
+            Some(ResponseCode::Busy)
+        } else {
+            None
+        }
     }
 
     /// Sets what it has, before its AP control block says so: AQIC never takes a queue that the
     /// guest has seen gone, nor refuses one that it has seen.
     pub(crate) fn set_matrix(&self, matrix: GuestMatrix) {
-        *self.matrix.lock() = matrix;
+        self.rights.lock().matrix = matrix;
+    }
+
+    /// Stops it, or lets it go on. Nobody enables interrupts of a stopped guest's queue who takes
+    /// the queue's lock afterwards.
+    pub(crate) fn set_stopped(&self, is_stopped: bool) {
+        self.rights.lock().is_stopped = is_stopped;
     }
 }

@@ -28,6 +28,10 @@ use crate::{
         Topology,
         WaitForGuest, //
     },
+    migration::{
+        Looking,
+        Migration, //
+    },
     model::{
         ApqnSet,
         HostConfig,
@@ -77,7 +81,8 @@ pub(crate) struct BoundQueue {
 /// last.
 pub(crate) struct BoundMdev {
     /// Waits until the device is closed.
-    pub(crate) _registration: vfio::Registration<MatrixMdev>,
+    pub(crate) _registration: vfio::Registration<Migration>,
+    pub(crate) _looking: Looking,
     /// Shows what is waited for.
     pub(crate) _file: File<MatrixMdev>,
     pub(crate) _following: Following,

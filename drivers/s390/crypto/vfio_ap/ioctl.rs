@@ -15,10 +15,10 @@ use crate::{
         Event,
         MatrixMdev, //
     },
+    migration::Migration,
 };
 use kernel::{
     prelude::*,
-    sync::Arc,
     uaccess::{
         UserPtr,
         UserSlice,
@@ -47,12 +47,12 @@ const ACTION_TRIGGER: u32 = 1 << 5;
 ///
 /// `EOPNOTSUPP` for one that an AP device does not have, `EFAULT` if `arg` is no address, `EINVAL`
 /// for what is in it.
-pub(crate) fn handle(mdev: &Arc<MatrixMdev>, cmd: u32, arg: usize) -> Result<isize> {
+pub(crate) fn handle(migration: &Migration, cmd: u32, arg: usize) -> Result<isize> {
     match cmd {
         uapi::DEVICE_GET_INFO => get_info(arg),
         uapi::DEVICE_GET_IRQ_INFO => get_irq_info(arg),
-        uapi::DEVICE_SET_IRQS => set_irqs(mdev, arg),
-        uapi::DEVICE_RESET => mdev.reset(),
+        uapi::DEVICE_SET_IRQS => set_irqs(migration.mdev(), arg),
+        uapi::DEVICE_RESET => migration.reset(),
         _ => Err(eopnotsupp()),
     }?;
     Ok(0)

@@ -318,7 +318,7 @@ impl MatrixMdev {
     }
 
     /// Returns its guest.
-    fn guest(&self) -> Option<Arc<Guest>> {
+    pub(crate) fn guest(&self) -> Option<Arc<Guest>> {
         match &self.state.lock().access {
             Access::Closed(_) => None,
             Access::Open { guest, .. } => Some(guest.clone()),

@@ -10,8 +10,8 @@
 //!
 //! 0. The callers': the AP bus's scan mutex, device locks, `ap_attr_mutex`, VFIO's group and device
 //!    set locks.
-//! 1. `configuring` of one mediated device: assignments, one after the other. Only its attributes
-//!    take it, before `ap_attr_mutex`.
+//! 1. `session` of one mediated device: its migration. Then `configuring`: assignments, one after
+//!    the other. Only its attributes and its migration take it, before `ap_attr_mutex`.
 //! 2. `kvm->lock` of one guest: its AP control block. User space can have it held for as long as it
 //!    likes, so it is never waited for with 3 held, or `ap_attr_mutex`.
 //! 3. [`Topology::lock`]: ownership of APQNs, what is bound and passable, the configuration.
@@ -402,13 +402,9 @@ impl<O: Owner> Topology<O> {
         old: &Matrix,
         new: &Matrix,
     ) -> Result {
-        let all = new.apqns();
-
-        if reservations.is_some_and(|reservations| state.has_reserved(reservations, &all)) {
-            self.record(Level::Warning, &RESERVED, [all.count().into(), 0, 0, 0]);
-            return Err(eaddrnotavail());
-        }
         let (id, device) = mdev;
+
+        self.check_reserved(state, reservations, new)?;
         let Err(conflict) = state.owners.try_claim(&new.apqns_not_in(old), id) else {
             return Ok(());
         };
@@ -424,6 +420,37 @@ impl<O: Owner> Topology<O> {
             );
         }
         Err(eaddrinuse())
+    }
+
+    fn check_reserved(
+        &self,
+        state: &State<O>,
+        reservations: Option<&Reservations>,
+        new: &Matrix,
+    ) -> Result {
+        let all = new.apqns();
+
+        if reservations.is_some_and(|reservations| state.has_reserved(reservations, &all)) {
+            self.record(Level::Warning, &RESERVED, [all.count().into(), 0, 0, 0]);
+            return Err(eaddrnotavail());
+        }
+        Ok(())
+    }
+
+    /// Tells whether a mediated device that owns nothing could have a matrix now.
+    ///
+    /// # Errors
+    ///
+    /// As [`claim`](Self::claim).
+    pub(crate) fn could_claim(&self, new: &Matrix) -> Result {
+        let reservations = Reservations::lock();
+        let state = self.lock();
+
+        self.check_reserved(&state, Some(&reservations), new)?;
+        match state.owners.first_owned(&new.apqns()) {
+            Some(_) => Err(eaddrinuse()),
+            None => Ok(()),
+        }
     }
 
     /// Tells whether an APQN of adapters and domains is a mediated device's.

@@ -25,6 +25,7 @@ mod host;
 mod ioctl;
 mod kapi;
 mod matrix_mdev;
+mod migration;
 pub mod model;
 mod overview;
 mod queue;

@@ -78,7 +78,8 @@ TEST_F(matrix_device, names)
 	EXPECT_LT(0, sysfs_read(MDEV_TYPE "/name", text, sizeof(text)));
 	EXPECT_STREQ("VFIO AP Passthrough Device\n", text);
 	EXPECT_LT(0, sysfs_read(MATRIX "/features", text, sizeof(text)));
-	EXPECT_STREQ("guest_matrix hotplug ap_config\n", text);
+	EXPECT_STREQ(host.driver_is_c ? "guest_matrix hotplug ap_config\n" :
+		     "guest_matrix hotplug ap_config migratable\n", text);
 }
 
 /* A device takes one of the instances, and gives it back. */

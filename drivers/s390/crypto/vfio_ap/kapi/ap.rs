@@ -69,10 +69,17 @@ pub(crate) fn query_config() -> Result<HostConfig> {
 
 /// Tests a queue with PQAP(TAPQ). Does not sleep.
 pub(super) fn tapq(apqn: Apqn) -> StatusWord {
-    let mut gr2 = 0;
+    tapq_info(apqn).0
+}
 
+/// Tests a queue with PQAP(TAPQ), and returns its properties from general register 2 as well. Does
+/// not sleep.
+pub(super) fn tapq_info(apqn: Apqn) -> (StatusWord, u64) {
+    let mut gr2 = 0;
     // SAFETY: The instruction takes any APQN, and changes nothing but the registers.
-    StatusWord::from_raw(unsafe { own::vfio_ap_shim_tapq(apqn.to_raw().into(), &raw mut gr2) })
+    let status = unsafe { own::vfio_ap_shim_tapq(apqn.to_raw().into(), &raw mut gr2) };
+
+    (StatusWord::from_raw(status), gr2)
 }
 
 /// Asks for a reset of a queue with PQAP(ZAPQ). Does not sleep, and does not wait for the reset.

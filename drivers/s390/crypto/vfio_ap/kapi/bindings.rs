@@ -47,7 +47,6 @@ behind_pointers!(
     vfio_group,
     vfio_info_cap,
     vfio_log_ops,
-    vfio_migration_ops,
     vfio_region_info,
 );
 

@@ -28,3 +28,8 @@ pub(crate) fn eaddrnotavail() -> Error {
 pub(crate) fn eopnotsupp() -> Error {
     error(bindings::EOPNOTSUPP)
 }
+
+/// There is nothing to read now, and may be later.
+pub(crate) fn enomsg() -> Error {
+    error(bindings::ENOMSG)
+}

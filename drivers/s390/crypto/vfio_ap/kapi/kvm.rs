@@ -78,6 +78,13 @@ impl Kvm {
         unsafe { own::vfio_ap_shim_kvm_crycbd(self.0.as_ptr()) != 0 }
     }
 
+    /// Tells whether the guest is a protected one (secure execution). It may become one, or cease
+    /// to be, at any time.
+    pub(crate) fn is_protected(&self) -> bool {
+        // SAFETY: By the type invariant the pointer is valid.
+        unsafe { own::vfio_ap_shim_kvm_is_protected(self.0.as_ptr()) }
+    }
+
     /// Takes the guest's `kvm->lock`.
     ///
     /// That can take for ever: KVM copies from user space with it held. To be called without any
@@ -379,6 +386,24 @@ impl GiscUse {
                 unsafe { own::vfio_ap_shim_kvm_gisc_unregister(kvm.0.as_ptr(), gisc.get().into()) };
                 Err(ENODEV)
             }
+        }
+    }
+
+    /// Makes an adapter interrupt of the subclass pending for the guest, and wakes a processor that
+    /// waits for one. Does not sleep.
+    pub(super) fn make_pending(&self) {
+        // SAFETY: By the type invariants the guest exists and has an interruption state area, and
+        // the subclass is registered.
+        unsafe {
+            own::vfio_ap_shim_kvm_gisc_make_pending(self.kvm.0.as_ptr(), self.gisc.get().into())
+        };
+    }
+
+    /// Tells whether an adapter interrupt of the subclass is pending for the guest.
+    pub(super) fn is_pending(&self) -> bool {
+        // SAFETY: As above.
+        unsafe {
+            own::vfio_ap_shim_kvm_gisc_is_pending(self.kvm.0.as_ptr(), self.gisc.get().into())
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod errno;
 pub(crate) mod eventfd;
 pub(crate) mod kvm;
 pub(crate) mod mdev;
+pub(crate) mod migration;
 pub(crate) mod notify;
 pub(crate) mod page;
 pub(crate) mod queue_hw;

@@ -23,6 +23,7 @@ use super::{
         Worker, //
     },
 };
+use crate::model::Nib;
 use core::{
     num::NonZeroU32,
     ptr::NonNull, //
@@ -466,6 +467,15 @@ impl PageUse {
     /// Returns the physical address of the page.
     pub(super) fn address(&self) -> u64 {
         self.page.address()
+    }
+
+    /// Stores a notification indicator byte as hardware does, if it is in the page.
+    pub(super) fn set_byte(&self, nib: Nib) {
+        if nib.page() == self.iova {
+            // SAFETY: By the type invariant the page is valid, and the offset is one in a page. It
+            // was pinned to be written. The guest writes it as well, which the function allows.
+            unsafe { own::vfio_ap_shim_page_set_byte(self.page.0.as_ptr(), nib.offset()) };
+        }
     }
 
     /// Tells whether the pin is still there.

@@ -22,6 +22,7 @@ use crate::model::{
     DisableVerdict,
     EnableVerdict,
     IrqDisable,
+    Isc,
     Next,
     Nib,
     Orphan,
@@ -159,7 +160,17 @@ enum Irq {
         machine: IrqDisable,
         held: Option<Armed>,
         older: Option<KBox<Armed>>,
+        then: Then,
     },
+    /// Hardware uses no NIB of ours. This one is to be used again, or for the first time.
+    Parked(Notification),
+}
+
+/// What becomes of resources when hardware does not use them any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Release,
+    Park,
 }
 
 /// The state of a queue's reset.
@@ -180,6 +191,8 @@ pub(crate) enum IrqState {
     Disabling,
     /// Their page was unpinned, but hardware may still write it.
     Held,
+    /// They are disabled as long as the guest is stopped.
+    Parked,
 }
 
 /// The answer to an AQIC that enables interrupts.
@@ -264,7 +277,10 @@ impl QueueHw {
         if matches!(self.reset, ResetState::Running(_)) {
             return Self::refused(ResponseCode::ResetInProgress, notification);
         }
-        if matches!(&self.irq, Irq::Disabling { older: Some(_), .. }) {
+        if matches!(
+            &self.irq,
+            Irq::Disabling { older: Some(_), .. } | Irq::Parked(_)
+        ) {
             return Self::refused(ResponseCode::Busy, notification);
         }
 
@@ -287,6 +303,7 @@ impl QueueHw {
                     machine: IrqDisable::new(),
                     held: None,
                     older: None,
+                    then: Then::Release,
                 };
                 let _ = self.poll_disabling();
                 EnableAnswer {
@@ -319,7 +336,8 @@ impl QueueHw {
             }
             EnableVerdict::Unexpected => {
                 let before = match core::mem::replace(&mut self.irq, Irq::Off) {
-                    Irq::Off => None,
+                    // Nothing is enabled while something is parked.
+                    Irq::Off | Irq::Parked(_) => None,
                     Irq::On(before) => Some(before),
                     Irq::Disabling { held, .. } => held,
                 };
@@ -329,6 +347,7 @@ impl QueueHw {
                     held: Some(armed),
                     // Without memory it is given up.
                     older: before.and_then(|before| KBox::new(before, GFP_KERNEL).ok()),
+                    then: Then::Release,
                 };
                 EnableAnswer {
                     status,
@@ -352,6 +371,7 @@ impl QueueHw {
         match core::mem::replace(&mut self.irq, irq) {
             Irq::Off => Released::default(),
             Irq::On(armed) => Released::one(armed.disarm()),
+            Irq::Parked(notification) => Released::one(notification),
             Irq::Disabling { held, older, .. } => Released {
                 notification: held.map(Armed::disarm),
                 // Without memory it is given back here, but for the pin.
@@ -373,6 +393,9 @@ impl QueueHw {
 
         if matches!(self.reset, ResetState::Running(_)) || matches!(self.irq, Irq::Off) {
             return (status, Released::default());
+        }
+        if matches!(self.irq, Irq::Parked(_)) {
+            return (status, self.replace_irq(Irq::Off));
         }
         let mut machine = match &self.irq {
             Irq::Disabling { machine, .. } => *machine,
@@ -405,18 +428,178 @@ impl QueueHw {
         Released::default()
     }
 
+    /// Has interrupts disabled, until [`unpark`](Self::unpark): what they hold is kept for then.
+    /// Those that are being disabled are not kept. Does not sleep, and does not wait.
+    pub(crate) fn pause(&mut self) -> Released {
+        if self.orphan.is_none()
+            && matches!(self.irq, Irq::On(_))
+            && !matches!(self.reset, ResetState::Running(_))
+        {
+            self.set_disabling(IrqDisable::new());
+            if let Irq::Disabling { then, .. } = &mut self.irq {
+                *then = Then::Park;
+            }
+            return self.poll_disabling();
+        }
+        Released::default()
+    }
+
+    /// Keeps what interrupts will hold, until [`unpark`](Self::unpark).
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if interrupts are not off, or the queue is being reset or is an orphan.
+    pub(crate) fn park(&mut self, notification: Notification) -> Result<(), Notification> {
+        if self.orphan.is_some()
+            || !matches!(self.irq, Irq::Off)
+            || matches!(self.reset, ResetState::Running(_))
+        {
+            return Err(notification);
+        }
+        self.irq = Irq::Parked(notification);
+        Ok(())
+    }
+
+    /// Gives back what is kept for later.
+    pub(crate) fn forget_parked(&mut self) -> Released {
+        match &mut self.irq {
+            Irq::Parked(_) => self.replace_irq(Irq::Off),
+            Irq::Disabling { then, .. } => {
+                *then = Then::Release;
+                Released::default()
+            }
+            _ => Released::default(),
+        }
+    }
+
+    /// Enables interrupts with what was kept, unless user space has unmapped the page. Does not
+    /// sleep. The second value tells whether to try again, since the queue is busy.
+    pub(crate) fn unpark(&mut self) -> (Released, bool) {
+        let notification = match core::mem::replace(&mut self.irq, Irq::Off) {
+            Irq::Parked(notification) => notification,
+            other => {
+                let again = matches!(
+                    other,
+                    Irq::Disabling {
+                        then: Then::Park,
+                        ..
+                    }
+                );
+
+                self.irq = other;
+                return (Released::default(), again);
+            }
+        };
+        if !notification.page.is_pinned() {
+            return (Released::one(notification), false);
+        }
+
+        let EnableAnswer {
+            status,
+            mut released,
+            ..
+        } = self.enable(notification);
+        let is_busy = matches!(status.response(), Ok(code) if code.is_transient());
+
+        match released.notification.take() {
+            Some(notification) if is_busy && matches!(self.irq, Irq::Off) => {
+                self.irq = Irq::Parked(notification);
+                (released, true)
+            }
+            // Interrupts were found on that are not ours: first they have to be off.
+            Some(notification) if is_busy => {
+                if let Irq::Disabling { held, then, .. } = &mut self.irq {
+                    *held = Some(Armed::new(notification, self.apqn));
+                    *then = Then::Park;
+                }
+                (released, true)
+            }
+            notification => {
+                released.notification = notification;
+                (released, false)
+            }
+        }
+    }
+
+    /// Returns what interrupts will be, if they are kept for later.
+    pub(crate) fn parked(&self) -> Option<(Nib, Isc)> {
+        match &self.irq {
+            Irq::Parked(notification) => Some((notification.nib, notification.gisc.gisc())),
+            _ => None,
+        }
+    }
+
+    /// Makes an interrupt for the guest as hardware would, if interrupts are enabled.
+    pub(crate) fn interrupt(&self) {
+        if let Irq::On(Armed { notification, .. }) = &self.irq {
+            if notification.page.is_pinned() {
+                notification.page.set_byte(notification.nib);
+                notification.gisc.make_pending();
+            }
+        }
+    }
+
+    /// Tells whether interrupts are enabled, and one of their subclass is pending for the guest.
+    pub(crate) fn has_pending_interrupt(&self) -> bool {
+        match &self.irq {
+            Irq::On(armed) => armed.notification.gisc.is_pending(),
+            _ => false,
+        }
+    }
+
+    /// Asks for the queue's properties with PQAP(TAPQ), and whether requests or replies are in it.
+    /// [`None`] if there is no such queue. Does not sleep.
+    pub(crate) fn info(&self) -> Option<(u64, bool)> {
+        let (status, info) = ap::tapq_info(self.apqn);
+
+        match status.response() {
+            Ok(ResponseCode::QNotAvail) | Err(_) => None,
+            Ok(code) => (info != 0).then(|| (info, !code.is_gone() && !status.queue_empty())),
+        }
+    }
+
     fn set_disabling(&mut self, machine: IrqDisable) {
-        let (held, older) = match core::mem::replace(&mut self.irq, Irq::Off) {
-            Irq::Off => (None, None),
-            Irq::On(armed) => (Some(armed), None),
-            Irq::Disabling { held, older, .. } => (held, older),
+        let (held, older, then) = match core::mem::replace(&mut self.irq, Irq::Off) {
+            Irq::Off => (None, None, Then::Release),
+            Irq::On(armed) => (Some(armed), None, Then::Release),
+            Irq::Disabling {
+                held, older, then, ..
+            } => (held, older, then),
+            // Hardware does not use it.
+            parked @ Irq::Parked(_) => {
+                self.irq = parked;
+                return;
+            }
         };
 
         self.irq = Irq::Disabling {
             machine,
             held,
             older,
+            then,
         };
+    }
+
+    /// Interrupts were seen to be disabled.
+    fn set_disabled(&mut self) -> Released {
+        match core::mem::replace(&mut self.irq, Irq::Off) {
+            Irq::Disabling {
+                held: Some(held),
+                older,
+                then: Then::Park,
+                ..
+            } => {
+                self.irq = Irq::Parked(held.disarm());
+                Released {
+                    notification: older.map(|older| KBox::into_inner(older).disarm()),
+                    other: None,
+                }
+            }
+            other => {
+                self.irq = other;
+                self.replace_irq(Irq::Off)
+            }
+        }
     }
 
     /// Looks once whether a disabling that was accepted has taken effect.
@@ -426,7 +609,7 @@ impl QueueHw {
         };
 
         match machine.polled(ap::tapq(self.apqn)) {
-            Next::Done(DisableVerdict::Quiesced) => self.replace_irq(Irq::Off),
+            Next::Done(DisableVerdict::Quiesced) => self.set_disabled(),
             _ => Released::default(),
         }
     }
@@ -444,7 +627,7 @@ impl QueueHw {
         };
 
         match next {
-            Next::Done(DisableVerdict::Quiesced) => self.replace_irq(Irq::Off),
+            Next::Done(DisableVerdict::Quiesced) => self.set_disabled(),
             Next::Poll => self.look_disabled(),
             _ => Released::default(),
         }
@@ -481,7 +664,7 @@ impl QueueHw {
             if let Some(outcome) = self.poll_reset() {
                 self.reset = ResetState::Ended(outcome);
                 polled.reset_ended = Some(outcome);
-                if outcome.is_quiesced() {
+                if outcome.is_quiesced() || matches!(self.irq, Irq::Parked(_)) {
                     polled.released = self.replace_irq(Irq::Off);
                 } else if matches!(self.irq, Irq::On(_)) {
                     // Whether they are still on is not known.
@@ -530,6 +713,7 @@ impl QueueHw {
         match &mut self.irq {
             Irq::Off => (),
             Irq::On(armed) => armed.notification.page.give_up_pin(),
+            Irq::Parked(notification) => notification.page.give_up_pin(),
             Irq::Disabling { held, older, .. } => {
                 for armed in [held.as_mut(), older.as_deref_mut()].into_iter().flatten() {
                     armed.notification.page.give_up_pin();
@@ -559,7 +743,7 @@ impl QueueHw {
     /// Tells whether hardware may be writing memory that is held here.
     pub(crate) fn holds_memory(&self) -> bool {
         match &self.irq {
-            Irq::Off => false,
+            Irq::Off | Irq::Parked(_) => false,
             Irq::On(_) => true,
             Irq::Disabling { held, .. } => held.is_some(),
         }
@@ -569,7 +753,7 @@ impl QueueHw {
     /// `last`.
     pub(crate) fn is_armed_in(&self, first: u64, last: u64) -> bool {
         match &self.irq {
-            Irq::Off => false,
+            Irq::Off | Irq::Parked(_) => false,
             Irq::On(armed) => armed.is_on_page_from_to(first, last),
             Irq::Disabling { held, older, .. } => [held.as_ref(), older.as_deref()]
                 .into_iter()
@@ -585,6 +769,7 @@ impl QueueHw {
             Irq::On(armed) if !armed.notification.page.is_pinned() => IrqState::Held,
             Irq::On(_) => IrqState::On,
             Irq::Disabling { .. } => IrqState::Disabling,
+            Irq::Parked(_) => IrqState::Parked,
         }
     }
 }

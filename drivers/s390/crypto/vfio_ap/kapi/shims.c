@@ -5,6 +5,7 @@
 
 #include <linux/device.h>
 #include <linux/eventfd.h>
+#include <linux/hrtimer.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -121,6 +122,14 @@ void vfio_ap_shim_put_page(struct page *page)
 	put_page(page);
 }
 
+/* What hardware stores into a notification indicator byte. */
+void vfio_ap_shim_page_set_byte(struct page *page, u64 offset)
+{
+	u8 *nib = (u8 *)page_to_virt(page) + offset;
+
+	WRITE_ONCE(*nib, 1);
+}
+
 struct mutex *vfio_ap_shim_kvm_lock(struct kvm *kvm)
 {
 	return &kvm->lock;
@@ -188,6 +197,37 @@ int vfio_ap_shim_kvm_gisc_register(struct kvm *kvm, u32 gisc, u64 *gisa)
 int vfio_ap_shim_kvm_gisc_unregister(struct kvm *kvm, u32 gisc)
 {
 	return kvm_s390_gisc_unregister(kvm, gisc);
+}
+
+bool vfio_ap_shim_kvm_is_protected(struct kvm *kvm)
+{
+	return READ_ONCE(kvm->arch.pv.handle);
+}
+
+static unsigned long gisc_bit(u32 gisc)
+{
+	return offsetof(struct kvm_s390_gisa, ipm) * BITS_PER_BYTE + gisc;
+}
+
+/*
+ * Nothing is exported for that. A processor in SIE takes the interruption itself; one
+ * that waits is kicked by the timer that KVM starts for it when an adapter has made an
+ * interruption pending, again and again until it was taken.
+ */
+void vfio_ap_shim_kvm_gisc_make_pending(struct kvm *kvm, u32 gisc)
+{
+	struct kvm_s390_gisa_interrupt *gi = &kvm->arch.gisa_int;
+
+	set_bit_inv(gisc_bit(gisc), (unsigned long *)gi->origin);
+	/* As KVM does: the timer's function must not run when it is started. */
+	if (hrtimer_active(&gi->timer))
+		hrtimer_cancel(&gi->timer);
+	hrtimer_start(&gi->timer, 0, HRTIMER_MODE_REL);
+}
+
+bool vfio_ap_shim_kvm_gisc_is_pending(struct kvm *kvm, u32 gisc)
+{
+	return test_bit_inv(gisc_bit(gisc), (unsigned long *)kvm->arch.gisa_int.origin);
 }
 
 void vfio_ap_shim_eventfd_signal(struct eventfd_ctx *ctx)

@@ -7,6 +7,7 @@
 use super::{
     bindings as own,
     kvm::Kvm,
+    migration,
     page::Pins,
     work::WorkQueue, //
 };
@@ -67,14 +68,15 @@ struct Data<T> {
 ///
 /// Anybody can hold a reference to the device for as long as they like, also when it was
 /// unregistered and the module is gone. VFIO looks at `ops` once more when the last reference is
-/// put. So they are here, where they live as long as the device does, and have no function for the
-/// release: from unregistering on, neither code nor data of the module is used. A function that
-/// tells the module of the release would have to return to VFIO afterwards, and could not know
-/// whether it still exists then.
+/// put. So they are here, and those for migration with them, where they live as long as the device
+/// does, and have no function for the release: from unregistering on, neither code nor data of the
+/// module is used. A function that tells the module of the release would have to return to VFIO
+/// afterwards, and could not know whether it still exists then.
 #[repr(C)]
 struct Inner<T> {
     raw: Opaque<own::vfio_device>,
     ops: own::vfio_device_ops,
+    mig_ops: own::vfio_migration_ops,
     // All zeroes, which is `None`, unless the device is registered.
     data: Option<Pin<KBox<Data<T>>>>,
 }
@@ -84,15 +86,15 @@ struct Inner<T> {
 /// # Invariants
 ///
 /// The pointer is to a registered device with data, and this value owns a reference to it.
-pub(crate) struct Registration<T: Ops>(NonNull<Inner<T>>);
+pub(crate) struct Registration<T: Ops + migration::Ops>(NonNull<Inner<T>>);
 
 // SAFETY: The data is `Send` and `Sync`, and unregistering is allowed from any thread.
-unsafe impl<T: Ops> Send for Registration<T> {}
+unsafe impl<T: Ops + migration::Ops> Send for Registration<T> {}
 
 // SAFETY: Nothing can be done with a reference but what `Device` allows.
-unsafe impl<T: Ops> Sync for Registration<T> {}
+unsafe impl<T: Ops + migration::Ops> Sync for Registration<T> {}
 
-impl<T: Ops> Registration<T> {
+impl<T: Ops + migration::Ops> Registration<T> {
     const OPS: own::vfio_device_ops = own::vfio_device_ops {
         open_device: Some(Self::open_callback),
         close_device: Some(Self::close_callback),
@@ -134,6 +136,9 @@ impl<T: Ops> Registration<T> {
         unsafe {
             (*inner.as_ptr()).ops = Self::OPS;
             (*raw).ops = &raw const (*inner.as_ptr()).ops;
+            (*inner.as_ptr()).mig_ops = migration::Callbacks::<T>::OPS;
+            (*raw).mig_ops = &raw const (*inner.as_ptr()).mig_ops;
+            (*raw).migration_flags = migration::Callbacks::<T>::FLAGS;
             (*inner.as_ptr()).data = Some(data);
         }
 
@@ -174,6 +179,16 @@ impl<T: Ops> Registration<T> {
         // SAFETY: By the safety requirements. The data is written before the device is registered,
         // and taken out when that is over.
         unsafe { (*raw.cast::<Inner<T>>()).data.as_deref() }
+    }
+
+    /// Returns what the device does.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::data`].
+    pub(super) unsafe fn ops<'a>(raw: *mut own::vfio_device) -> Option<&'a Arc<T>> {
+        // SAFETY: By the safety requirements.
+        unsafe { Self::data(raw) }.map(|data| &data.ops)
     }
 
     extern "C" fn open_callback(raw: *mut own::vfio_device) -> c_int {
@@ -246,7 +261,7 @@ impl<T: Ops> Registration<T> {
     }
 }
 
-impl<T: Ops> Drop for Registration<T> {
+impl<T: Ops + migration::Ops> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the device is registered, and this value owns a reference,
         // which ends here.

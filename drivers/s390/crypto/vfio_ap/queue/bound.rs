@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) hw: QueueHw,
     /// A reset has ended, and the topology was not told yet how.
     pub(super) is_due: bool,
+    /// Requests may have been lost, because the guest used another host's queue until now.
+    pub(super) has_lost: bool,
     /// How many resets were started.
     pub(super) resets: u64,
 }
@@ -66,6 +68,7 @@ impl Queue {
         let state = State {
             hw,
             is_due: false,
+            has_lost: false,
             resets: 0,
         };
 
@@ -104,6 +107,7 @@ impl Queue {
                 IrqState::On => "on",
                 IrqState::Disabling => "disabling",
                 IrqState::Held => "held",
+                IrqState::Parked => "parked",
             },
             resets: state.resets,
             aqics: self.aqics.load(Relaxed),

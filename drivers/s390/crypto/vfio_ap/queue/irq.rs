@@ -72,13 +72,12 @@ impl Queue {
 
     /// Returns the answer for a guest that must not use the queue now.
     fn refusal(&self, state: &State, guest: &Guest) -> Option<ResponseCode> {
-        if !guest.has(self.apqn) {
-            Some(ResponseCode::QNotAvail)
-        } else if state.hw.is_being_reset() {
-            Some(ResponseCode::ResetInProgress)
-        } else {
-            None
-        }
+        guest.refusal(self.apqn).or_else(|| {
+            state
+                .hw
+                .is_being_reset()
+                .then_some(ResponseCode::ResetInProgress)
+        })
     }
 
     /// Returns the answer for a guest whose NIB cannot be used.
@@ -124,10 +123,10 @@ impl Queue {
         let mut state = self.state.lock();
 
         // It may have been taken from the guest while the page was being pinned.
-        if !guest.has(self.apqn) {
+        if let Some(refusal) = guest.refusal(self.apqn) {
             drop(state);
             notification.release_here();
-            return (ResponseCode::QNotAvail.into(), false);
+            return (refusal.into(), false);
         }
         let EnableAnswer {
             status,

@@ -5,6 +5,7 @@
 mod bound;
 mod irq;
 mod patience;
+mod pause;
 mod reset;
 
 pub(crate) use self::{

@@ -19,6 +19,7 @@ impl Queue {
 
         trace::reset_start(|| (self.apqn, status));
         state.is_due = false;
+        state.has_lost = false;
         state.resets += 1;
     }
 
