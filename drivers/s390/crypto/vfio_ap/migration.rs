@@ -791,11 +791,10 @@ impl Migration {
         }
         let at = position.saturating_sub(saving.base) as usize;
         let rest = saving.bytes.get(at..).unwrap_or_default();
-        let mut read = 0;
+        let read = rest.len().min(buffer.len());
 
-        for (to, from) in buffer.iter_mut().zip(rest) {
-            *to = *from;
-            read += 1;
+        if let (Some(to), Some(from)) = (buffer.get_mut(..read), rest.get(..read)) {
+            to.copy_from_slice(from);
         }
         if read == 0 && is_running {
             Err(enomsg())
@@ -833,6 +832,11 @@ impl Migration {
         self.take_bytes(resuming, &mut bytes).map_err(|obstacle| {
             self.warn(format_args!("migration refused: {obstacle}"));
             resuming.refused = Some(obstacle.errno());
+            // If it goes on behind its end, everything was taken.
+            self.forget_paused();
+            if let Some(replaced) = resuming.replaced.take() {
+                self.give_back(&replaced);
+            }
             obstacle.errno()
         })
     }

@@ -1,0 +1,876 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Live migration, by VFIO's protocol: states, data files and streams. A guest stops and
+ * goes on as if nothing had been; another one takes its place, with its matrix and its
+ * interrupts; and whatever is wrong with a stream or a target is refused, and changes
+ * nothing.
+ *
+ * The stream is described in Documentation/arch/s390/vfio-ap-migration.rst.
+ */
+#include <endian.h>
+#include <sys/ioctl.h>
+#include <linux/vfio.h>
+
+#include "lib/test.h"
+
+#define ISC		3
+#define PSMID		0x0123456789abcdefUL
+#define STREAM_MAX	0x4000
+
+#define ERROR		VFIO_DEVICE_STATE_ERROR
+#define STOP		VFIO_DEVICE_STATE_STOP
+#define RUNNING		VFIO_DEVICE_STATE_RUNNING
+#define STOP_COPY	VFIO_DEVICE_STATE_STOP_COPY
+#define RESUMING	VFIO_DEVICE_STATE_RESUMING
+#define PRE_COPY	VFIO_DEVICE_STATE_PRE_COPY
+
+struct stream {
+	uint8_t bytes[STREAM_MAX];
+	size_t length;
+};
+
+/* Return: the size of @data, or a negative errno. */
+static int feature(int device, uint32_t flags, void *data, size_t size)
+{
+	union {
+		struct vfio_device_feature header;
+		uint8_t bytes[sizeof(struct vfio_device_feature) + 64];
+	} request = { .header = { .argsz = sizeof(request.header) + size, .flags = flags } };
+
+	if (data)
+		memcpy(request.header.data, data, size);
+	if (ioctl(device, VFIO_DEVICE_FEATURE, &request))
+		return -errno;
+	if (data)
+		memcpy(data, request.header.data, size);
+	return 0;
+}
+
+/* Return: 0 or a negative errno; the new data file is in @fd, or -1. */
+static int set_state(int device, uint32_t state, int *fd)
+{
+	struct vfio_device_feature_mig_state mig = { .device_state = state, .data_fd = -1 };
+	int ret = feature(device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+			  &mig, sizeof(mig));
+	int file = ret ? -1 : mig.data_fd;
+
+	if (fd)
+		*fd = file;
+	else if (file >= 0)
+		close(file);
+	return ret;
+}
+
+static int get_state(int device)
+{
+	struct vfio_device_feature_mig_state mig = {};
+	int ret = feature(device, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+			  &mig, sizeof(mig));
+
+	return ret ? ret : (int)mig.device_state;
+}
+
+static int reset(int device)
+{
+	return ioctl(device, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
+static int precopy_info(int fd, struct vfio_precopy_info *info)
+{
+	*info = (struct vfio_precopy_info){ .argsz = sizeof(*info) };
+	return ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, info) ? -errno : 0;
+}
+
+/* Read to the end, in pieces of @piece bytes. Return: 0, or a negative errno. */
+static int read_all(int fd, struct stream *stream, size_t piece)
+{
+	ssize_t n;
+
+	do {
+		size_t room = sizeof(stream->bytes) - stream->length;
+
+		n = read(fd, stream->bytes + stream->length, room < piece ? room : piece);
+		if (n < 0)
+			return -errno;
+		stream->length += n;
+	} while (n);
+	return 0;
+}
+
+static int write_all(int fd, const struct stream *stream, size_t piece)
+{
+	size_t at = 0;
+
+	while (at < stream->length) {
+		size_t size = stream->length - at < piece ? stream->length - at : piece;
+
+		if (write(fd, stream->bytes + at, size) != (ssize_t)size)
+			return -errno;
+		at += size;
+	}
+	return 0;
+}
+
+static void put(struct stream *stream, uint64_t value, unsigned int size)
+{
+	value = htobe64(value << (64 - 8 * size));
+	memcpy(stream->bytes + stream->length, &value, size);
+	stream->length += size;
+}
+
+/* A stream of version 1 with the queues of one adapter. */
+static void version_1(struct stream *stream, uint8_t adapter, const uint8_t *domain,
+		      unsigned int domains, uint64_t info)
+{
+	unsigned int i;
+
+	stream->length = 0;
+	put(stream, 0x76666170, 4);
+	put(stream, 1, 4);
+	put(stream, domains, 4);
+	put(stream, 0, 4);
+	for (i = 0; i < 4; i++)
+		put(stream, 0, 8);
+	for (i = 0; i < domains; i++) {
+		put(stream, info, 8);
+		put(stream, APQN(adapter, domain[i]), 2);
+		put(stream, 0, 6);
+	}
+}
+
+/* A device with an empty matrix, open in a guest of its own. */
+static void target_up_(struct __test_metadata *_metadata, struct guest *target, unsigned int nth,
+		       bool cdev, bool assigned)
+{
+	if (!assigned) {
+		char uuid[UUID_LENGTH];
+
+		mdev_uuid(uuid, nth);
+		ASSERT_EQ(0, mdev_create(uuid));
+	}
+	GUEST_UP(target, .cdev = cdev, .nth = nth, .no_device = true);
+	ASSERT_OK(vmm_vfio_open(&target->vfio, &target->vmm, target->uuid, cdev),
+		  target->vfio.error);
+}
+
+#define TARGET_UP(target, nth)	target_up_(_metadata, target, nth, variant->cdev, false)
+
+static bool has_nothing(const struct guest *guest)
+{
+	char text[4096];
+
+	return !mdev_read(guest->uuid, "matrix", text, sizeof(text));
+}
+
+FIXTURE(migration)
+{
+	struct guest guest;
+	int device;
+	struct stream *stream;
+};
+
+GROUP_AND_IOMMUFD(migration);
+
+FIXTURE_SETUP(migration)
+{
+	test_begin();
+	NOT_ON_C("live migration");
+	GUEST_UP(&self->guest, .cdev = variant->cdev, .nth = 1);
+	self->device = self->guest.vfio.device;
+	self->stream = calloc(1, sizeof(*self->stream));
+	ASSERT_NE(NULL, self->stream);
+}
+
+FIXTURE_TEARDOWN_PARENT(migration)
+{
+	test_end();
+}
+
+static bool irq_is_on(struct guest *guest)
+{
+	struct ap_result result;
+
+	return !ap_tapq(&guest->vmm, guest->apqn, &result) && (result.flags & AP_IRQ);
+}
+
+/* The stream of a guest whose interrupts are on, or not; then nobody has its queues. */
+static void save(struct __test_metadata *_metadata, struct guest *guest, struct stream *stream,
+		 bool irq, bool request)
+{
+	int device = guest->vfio.device, fd;
+	struct ap_result result;
+
+	if (irq)
+		ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	if (request) {
+		size_t length = ap_request(&guest->vmm, guest->mode, guest->apqn);
+
+		ASSERT_EQ(0, ap_nqap(&guest->vmm, guest->apqn, PSMID, length, &result));
+		ASSERT_EQ(0, result.rc);
+	}
+	ASSERT_EQ(0, set_state(device, STOP_COPY, &fd));
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, read_all(fd, stream, STREAM_MAX));
+	close(fd);
+	guest_down(guest);
+	ASSERT_EQ(0, mdev_remove(guest->uuid));
+}
+
+#define SAVE(irq, request)	save(_metadata, &self->guest, self->stream, irq, request)
+
+TEST_F(migration, is_offered)
+{
+	struct vfio_device_feature_migration mig = {};
+	struct vfio_device_feature_mig_data_size size = {};
+
+	EXPECT_EQ(0, feature(self->device, VFIO_DEVICE_FEATURE_GET |
+			     VFIO_DEVICE_FEATURE_MIGRATION, &mig, sizeof(mig)));
+	EXPECT_EQ(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY, mig.flags);
+	EXPECT_EQ(0, feature(self->device, VFIO_DEVICE_FEATURE_GET |
+			     VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size, sizeof(size)));
+	EXPECT_EQ(144, size.stop_copy_length);
+	EXPECT_EQ(RUNNING, get_state(self->device));
+}
+
+/* Bring a device that runs to @state. */
+static int go(int device, uint32_t state, int *fd)
+{
+	*fd = -1;
+	if (state == ERROR)
+		return set_state(device, RESUMING, NULL) ||
+		       set_state(device, STOP, NULL) != -EINVAL ? -EPROTO : 0;
+	return set_state(device, state, fd);
+}
+
+/* From every state to every number: what it returns, and where it leads. */
+TEST_F(migration, every_arc)
+{
+	static const uint32_t from[] = { STOP, RUNNING, STOP_COPY, RESUMING, PRE_COPY, ERROR };
+	unsigned int i, to;
+	int first, fd;
+
+	for (i = 0; i < ARRAY_SIZE(from); i++)
+		for (to = 0; to < 10; to++) {
+			bool known = to == STOP || to == RUNNING || to == STOP_COPY ||
+				     to == RESUMING || to == PRE_COPY;
+			int expected = known ? 0 : -EINVAL;
+			uint32_t state = known ? to : from[i];
+			bool file;
+
+			/* There is nothing in the stream. */
+			if (from[i] == RESUMING && known && to != RESUMING) {
+				expected = -EINVAL;
+				state = ERROR;
+			}
+			if (from[i] == ERROR || (from[i] == STOP_COPY && to == PRE_COPY)) {
+				expected = -EINVAL;
+				state = from[i];
+			}
+			file = !expected && to != from[i] &&
+			       (to == PRE_COPY || to == RESUMING ||
+				(to == STOP_COPY && from[i] != PRE_COPY));
+
+			ASSERT_EQ(0, go(self->device, from[i], &first));
+			EXPECT_EQ(from[i], get_state(self->device));
+			EXPECT_EQ(expected, set_state(self->device, to, &fd))
+				TH_LOG("from %u to %u", from[i], to);
+			EXPECT_EQ(state, get_state(self->device))
+				TH_LOG("from %u to %u", from[i], to);
+			EXPECT_EQ(file, fd >= 0)
+				TH_LOG("from %u to %u", from[i], to);
+			if (fd >= 0)
+				close(fd);
+			if (first >= 0)
+				close(first);
+			ASSERT_EQ(0, reset(self->device));
+			EXPECT_EQ(RUNNING, get_state(self->device));
+		}
+	EXPECT_EQ(-EINVAL, set_state(self->device, ~0U, NULL));
+	EXPECT_EQ(NULL, guest_request(&self->guest, PSMID, -1));
+}
+
+/* A stopped queue writes nothing; then it goes on, with what the guest has asked for. */
+TEST_F(migration, stop_and_go_on)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	uint64_t psmid;
+	size_t length;
+	unsigned int i;
+
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	for (i = 0; i < 3; i++) {
+		guest->vmm.mem[GUEST_NIB] = 0;
+		ASSERT_EQ(0, set_state(self->device, STOP, NULL));
+		EXPECT_FALSE(irq_is_on(guest));
+		EXPECT_EQ(4, pinned_kib());
+
+		length = ap_request(&guest->vmm, guest->mode, guest->apqn);
+		ASSERT_EQ(0, ap_nqap(&guest->vmm, guest->apqn, PSMID, length, &result));
+		ASSERT_EQ(0, result.rc);
+		EXPECT_EQ(-ETIMEDOUT, vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, 200));
+		EXPECT_EQ(0, guest->vmm.mem[GUEST_NIB]);
+
+		/* Its processors should not run: it may ask later. */
+		ASSERT_EQ(0, ap_aqic(&guest->vmm, guest->apqn, AQIC_IR | AQIC_ISC(ISC), GUEST_NIB2,
+				     &result));
+		EXPECT_EQ(AP_RC_BUSY, result.rc);
+		ASSERT_EQ(0, ap_aqic(&guest->vmm, guest->apqn, 0, 0, &result));
+		EXPECT_EQ(AP_RC_BUSY, result.rc);
+
+		ASSERT_EQ(0, set_state(self->device, RUNNING, NULL));
+		ASSERT_EQ(0, ap_await(&guest->vmm, guest->apqn, AP_RC_NORMAL, AP_IRQ, AP_IRQ,
+				      &result));
+		EXPECT_EQ(0, result.rc);
+		EXPECT_TRUE(result.flags & AP_IRQ);
+
+		/* The reply came meanwhile: the guest is made to look, twice. */
+		EXPECT_OK(vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, hang_ms),
+			  guest->vmm.error);
+		EXPECT_NE(0, guest->vmm.mem[GUEST_NIB]);
+		EXPECT_OK(vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, hang_ms),
+			  guest->vmm.error);
+		ASSERT_EQ(0, ap_dqap(&guest->vmm, guest->apqn, &psmid, &length, &result));
+		EXPECT_EQ(0, result.rc);
+		EXPECT_EQ(NULL, guest_request(guest, PSMID, ISC));
+	}
+	ASSERT_EQ(0, ap_disable_irq(&guest->vmm, guest->apqn, &result));
+	EXPECT_EQ(0, pinned_kib());
+}
+
+/* Interrupts that are off stay off, and nobody is made to look. */
+TEST_F(migration, stop_without_interrupts)
+{
+	ASSERT_EQ(0, set_state(self->device, STOP, NULL));
+	ASSERT_EQ(0, set_state(self->device, RUNNING, NULL));
+	EXPECT_FALSE(irq_is_on(&self->guest));
+	EXPECT_EQ(NULL, guest_request(&self->guest, PSMID, -1));
+	EXPECT_EQ(0, self->guest.vmm.mem[GUEST_NIB]);
+}
+
+TEST_F(migration, reset_while_stopped)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	ASSERT_EQ(0, set_state(self->device, STOP, NULL));
+	ASSERT_EQ(0, reset(self->device));
+	EXPECT_EQ(RUNNING, get_state(self->device));
+	EXPECT_FALSE(irq_is_on(guest));
+	EXPECT_EQ(0, pinned_kib());
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	EXPECT_EQ(NULL, guest_request(guest, PSMID, ISC));
+}
+
+/* A page that user space unmaps meanwhile takes the interrupts with it. */
+TEST_F(migration, unmap_while_stopped)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	ASSERT_EQ(0, set_state(self->device, STOP, NULL));
+	ASSERT_EQ(0, vmm_vfio_unmap(&guest->vfio, 0, VMM_MEM_SIZE));
+	EXPECT_EQ(0, pinned_kib());
+	ASSERT_EQ(0, set_state(self->device, RUNNING, NULL));
+	EXPECT_FALSE(irq_is_on(guest));
+}
+
+TEST_F(migration, unplug_while_stopped)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	ASSERT_EQ(0, set_state(self->device, STOP, NULL));
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "unassign_domain", APQI(guest->apqn)));
+	EXPECT_EQ(0, pinned_kib());
+	ASSERT_EQ(0, set_state(self->device, RUNNING, NULL));
+	ASSERT_EQ(0, mdev_assign(guest->uuid, "assign_domain", APQI(guest->apqn)));
+	ASSERT_EQ(0, ap_await(&guest->vmm, guest->apqn, AP_RC_NORMAL, AP_IRQ, 0, &result));
+	EXPECT_EQ(0, result.rc);
+	EXPECT_EQ(NULL, guest_request(guest, PSMID, -1));
+}
+
+/* The files are read and written in their state only, and end with it. */
+TEST_F(migration, files_end_with_their_state)
+{
+	struct vfio_precopy_info info;
+	struct stream other = {};
+	char byte;
+	int fd;
+
+	ASSERT_EQ(0, set_state(self->device, PRE_COPY, &fd));
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, pread(fd, &byte, 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(-1, read(fd, (void *)8, 1));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(1, read(fd, &byte, 1));
+	EXPECT_EQ(0x76, byte);
+	ASSERT_EQ(0, set_state(self->device, RUNNING, NULL));
+	EXPECT_EQ(-1, read(fd, &byte, 1));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-ENODEV, precopy_info(fd, &info));
+	close(fd);
+
+	ASSERT_EQ(0, set_state(self->device, STOP_COPY, &fd));
+	EXPECT_EQ(-EINVAL, precopy_info(fd, &info));
+	EXPECT_EQ(-1, ioctl(fd, VFIO_DEVICE_RESET));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(0, read_all(fd, self->stream, 7));
+	EXPECT_EQ(144, self->stream->length);
+	EXPECT_EQ(0, read(fd, &byte, 1));
+	ASSERT_EQ(0, set_state(self->device, STOP, NULL));
+	EXPECT_EQ(-1, read(fd, &byte, 1));
+	EXPECT_EQ(ENODEV, errno);
+	close(fd);
+
+	/* The same again, in one piece. */
+	ASSERT_EQ(0, set_state(self->device, STOP_COPY, &fd));
+	EXPECT_EQ(0, read_all(fd, &other, STREAM_MAX));
+	EXPECT_EQ(self->stream->length, other.length);
+	EXPECT_EQ(0, memcmp(self->stream->bytes, other.bytes, other.length));
+	ASSERT_EQ(0, reset(self->device));
+	EXPECT_EQ(-1, read(fd, &byte, 1));
+	EXPECT_EQ(ENODEV, errno);
+	close(fd);
+
+	ASSERT_EQ(0, set_state(self->device, RESUMING, &fd));
+	EXPECT_EQ(-1, read(fd, &byte, 1));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-EINVAL, precopy_info(fd, &info));
+	ASSERT_EQ(0, reset(self->device));
+	EXPECT_EQ(-1, write(fd, other.bytes, 1));
+	EXPECT_EQ(ENODEV, errno);
+	close(fd);
+}
+
+/* A file that is kept keeps the module, and nothing else. */
+TEST_F(migration, files_outlive_device_and_module)
+{
+	int fd, fd2, references = module_references();
+	char byte;
+
+	ASSERT_EQ(0, set_state(self->device, STOP_COPY, &fd));
+	EXPECT_EQ(references + 1, module_references());
+	fd2 = dup(fd);
+	ASSERT_LE(0, fd2);
+	close(fd);
+	guest_down(&self->guest);
+	EXPECT_EQ(-1, read(fd2, &byte, 1));
+	EXPECT_EQ(ENODEV, errno);
+	ASSERT_EQ(0, mdev_remove(self->guest.uuid));
+	EXPECT_EQ(-1, read(fd2, &byte, 1));
+	EXPECT_EQ(ENODEV, errno);
+	if (module_can_reload()) {
+		int ret = module_unload();
+
+		EXPECT_TRUE(ret == -EAGAIN || ret == -EBUSY)
+			TH_LOG("unloading returns %d", ret);
+	}
+	close(fd2);
+	if (module_can_reload()) {
+		ASSERT_EQ(0, module_unload());
+		ASSERT_EQ(0, module_load());
+	}
+}
+
+/* What changes while the guest runs is described anew; the same file goes on to the end. */
+TEST_F(migration, pre_copy)
+{
+	struct vfio_precopy_info info;
+	char bytes[STREAM_MAX], byte;
+	int fd, fd2;
+
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "it takes two domains");
+	ASSERT_EQ(0, set_state(self->device, PRE_COPY, &fd));
+	ASSERT_EQ(0, precopy_info(fd, &info));
+	EXPECT_EQ(8 + 16 + 40 + 16, info.initial_bytes);
+	EXPECT_EQ(0, info.dirty_bytes);
+	info.argsz = 16;
+	EXPECT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(30, read(fd, bytes, 30));
+	ASSERT_EQ(0, precopy_info(fd, &info));
+	EXPECT_EQ(50, info.initial_bytes);
+	EXPECT_EQ(50, read(fd, bytes, sizeof(bytes)));
+	EXPECT_EQ(-1, read(fd, bytes, sizeof(bytes)));
+	EXPECT_EQ(ENOMSG, errno);
+	EXPECT_EQ(NULL, guest_request(&self->guest, PSMID, -1));
+
+	ASSERT_EQ(0, mdev_assign(self->guest.uuid, "assign_domain", host.domain[1]));
+	ASSERT_EQ(0, precopy_info(fd, &info));
+	EXPECT_EQ(0, info.initial_bytes);
+	EXPECT_EQ(16 + 40 + 32, info.dirty_bytes);
+	EXPECT_EQ(88, read(fd, bytes, sizeof(bytes)));
+	EXPECT_EQ(-1, read(fd, bytes, sizeof(bytes)));
+	EXPECT_EQ(ENOMSG, errno);
+
+	/* And once more, not read before the guest stops. */
+	ASSERT_EQ(0, mdev_assign(self->guest.uuid, "unassign_domain", host.domain[1]));
+	ASSERT_EQ(0, set_state(self->device, STOP_COPY, &fd2));
+	EXPECT_EQ(-1, fd2);
+	EXPECT_EQ(0, read_all(fd, self->stream, 5));
+	EXPECT_EQ(16 + 40 + 16 + 16 + 8 + 16 + 24, self->stream->length);
+	EXPECT_EQ(0, read(fd, &byte, 1));
+	close(fd);
+}
+
+/* Another guest takes the place of the first, with its matrix and interrupts. */
+static void move(struct __test_metadata *_metadata, struct guest *guest, struct stream *stream,
+		 bool cdev, size_t piece, bool request)
+{
+	uint16_t apqn = guest->apqn;
+	enum ap_mode mode = guest->mode;
+	struct guest target;
+	struct ap_result result;
+	char before[4096], after[4096];
+	uint64_t psmid;
+	size_t length;
+	int fd, i;
+
+	ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", before, sizeof(before)));
+	save(_metadata, guest, stream, true, request);
+	target_up_(_metadata, &target, 2, cdev, false);
+	target.apqn = apqn;
+	target.mode = mode;
+	ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+	ASSERT_EQ(0, write_all(fd, stream, piece));
+	ASSERT_LT(0, mdev_read(target.uuid, "guest_matrix", after, sizeof(after)));
+	EXPECT_STREQ(before, after);
+	EXPECT_EQ(4, pinned_kib());
+	/* As a target that is started stopped does. */
+	close(fd);
+	ASSERT_EQ(0, set_state(target.vfio.device, RUNNING, &fd));
+	EXPECT_EQ(-1, fd);
+	ASSERT_EQ(0, ap_await(&target.vmm, apqn, AP_RC_NORMAL, AP_IRQ, AP_IRQ, &result));
+	EXPECT_TRUE(result.flags & AP_IRQ);
+	for (i = 0; request && i < 2; i++) {
+		EXPECT_OK(vmm_wait_io(&target.vmm, 0, 0x80 >> ISC, NULL, hang_ms),
+			  target.vmm.error);
+		EXPECT_NE(0, target.vmm.mem[GUEST_NIB]);
+		target.vmm.mem[GUEST_NIB] = 0;
+	}
+	EXPECT_EQ(-ETIMEDOUT, vmm_wait_io(&target.vmm, 0, 0x80 >> ISC, NULL, 300));
+	ASSERT_EQ(0, ap_dqap(&target.vmm, apqn, &psmid, &length, &result));
+	EXPECT_EQ(AP_RC_NO_REPLY, result.rc);
+	EXPECT_EQ(NULL, guest_request(&target, PSMID, ISC));
+	ASSERT_EQ(0, ap_disable_irq(&target.vmm, apqn, &result));
+	guest_down(&target);
+	EXPECT_EQ(0, pinned_kib());
+	/* What a guest has that runs here is the device's. */
+	EXPECT_FALSE(has_nothing(&target));
+	ASSERT_EQ(0, mdev_remove(target.uuid));
+}
+
+TEST_F(migration, move_with_requests)
+{
+	move(_metadata, &self->guest, self->stream, variant->cdev, STREAM_MAX, true);
+}
+
+TEST_F(migration, move_byte_by_byte)
+{
+	move(_metadata, &self->guest, self->stream, variant->cdev, 1, false);
+}
+
+/* A processor that waits is woken, also by the second look. */
+TEST_F(migration, an_idle_guest_is_woken)
+{
+	struct guest target;
+	int fd;
+
+	SAVE(true, true);
+	TARGET_UP(&target, 2);
+	ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+	ASSERT_EQ(0, write_all(fd, self->stream, STREAM_MAX));
+	vmm_prepare_wait(&target.vmm, 0, 0x80 >> ISC);
+	ASSERT_EQ(0, vmm_start(&target.vmm, 0, hang_ms));
+	sleep_ms(200);
+	ASSERT_EQ(0, set_state(target.vfio.device, RUNNING, NULL));
+	EXPECT_OK(vmm_join(&target.vmm, 0), target.vmm.error);
+	EXPECT_NE(0, target.vmm.mem[GUEST_NIB]);
+	EXPECT_OK(vmm_wait_io(&target.vmm, 0, 0x80 >> ISC, NULL, hang_ms), target.vmm.error);
+	close(fd);
+	guest_down(&target);
+}
+
+/* The target's device may have the matrix already, but not another one. */
+TEST_F(migration, the_same_matrix_or_none)
+{
+	struct guest target;
+	char uuid[UUID_LENGTH];
+	int fd;
+
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "it takes two domains");
+	SAVE(true, false);
+	mdev_uuid(uuid, 2);
+	ASSERT_EQ(0, mdev_create(uuid));
+	ASSERT_EQ(0, mdev_assign(uuid, "assign_adapter", APID(self->guest.apqn)));
+	ASSERT_EQ(0, mdev_assign(uuid, "assign_domain", APQI(self->guest.apqn)));
+	target_up_(_metadata, &target, 2, variant->cdev, true);
+	ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+	EXPECT_EQ(0, write_all(fd, self->stream, STREAM_MAX));
+	close(fd);
+	ASSERT_EQ(0, set_state(target.vfio.device, RUNNING, NULL));
+	target.apqn = self->guest.apqn;
+	target.mode = self->guest.mode;
+	EXPECT_EQ(NULL, guest_request(&target, PSMID, ISC));
+
+	ASSERT_EQ(0, mdev_assign(uuid, "assign_domain", host.domain[1]));
+	ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+	EXPECT_EQ(-EBUSY, write_all(fd, self->stream, STREAM_MAX));
+	close(fd);
+	guest_down(&target);
+}
+
+/* A target that is given up before its guest runs is as it was. */
+TEST_F(migration, a_target_is_given_up)
+{
+	struct guest target;
+	unsigned int how;
+	int fd;
+
+	SAVE(true, true);
+	for (how = 0; how < 3; how++) {
+		TARGET_UP(&target, 2);
+		ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+		ASSERT_EQ(0, write_all(fd, self->stream, STREAM_MAX));
+		EXPECT_FALSE(has_nothing(&target));
+		EXPECT_EQ(4, pinned_kib());
+		if (how == 1)
+			ASSERT_EQ(0, set_state(target.vfio.device, STOP, NULL));
+		if (how < 2) {
+			ASSERT_EQ(0, reset(target.vfio.device));
+			EXPECT_TRUE(has_nothing(&target));
+			EXPECT_EQ(0, pinned_kib());
+		}
+		guest_down(&target);
+		EXPECT_TRUE(has_nothing(&target));
+		close(fd);
+		ASSERT_EQ(0, mdev_remove(target.uuid));
+	}
+}
+
+/* A stream that ends too early is no stream. */
+TEST_F(migration, a_stream_that_is_cut)
+{
+	struct guest target;
+	size_t length;
+	int fd;
+
+	SAVE(true, true);
+	TARGET_UP(&target, 2);
+	for (length = 0; length < self->stream->length; length++) {
+		struct stream cut = *self->stream;
+
+		cut.length = length;
+		ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+		ASSERT_EQ(0, write_all(fd, &cut, STREAM_MAX));
+		EXPECT_EQ(-EINVAL, set_state(target.vfio.device, RUNNING, NULL));
+		EXPECT_EQ(ERROR, get_state(target.vfio.device));
+		EXPECT_EQ(-1, write(fd, self->stream->bytes, 1));
+		EXPECT_EQ(ENODEV, errno);
+		close(fd);
+		EXPECT_TRUE(has_nothing(&target));
+		ASSERT_EQ(0, reset(target.vfio.device));
+		EXPECT_EQ(RUNNING, get_state(target.vfio.device));
+	}
+	guest_down(&target);
+}
+
+/* Every byte that is damaged is noticed, when it is written or soon after. */
+TEST_F(migration, a_stream_that_is_damaged)
+{
+	struct guest target;
+	size_t at;
+	int fd;
+
+	SAVE(true, true);
+	TARGET_UP(&target, 2);
+	for (at = 0; at < self->stream->length; at++) {
+		struct stream damaged = *self->stream;
+
+		damaged.bytes[at] ^= 1 << at % 8;
+		ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+		/* A record that has become longer does not end; all else is refused at once. */
+		if (write_all(fd, &damaged, STREAM_MAX)) {
+			EXPECT_GT(0, write_all(fd, self->stream, 1));
+		} else {
+			EXPECT_LE(8, at);
+		}
+		EXPECT_EQ(-EINVAL, set_state(target.vfio.device, RUNNING, NULL))
+			TH_LOG("byte %zu", at);
+		EXPECT_TRUE(has_nothing(&target));
+		EXPECT_EQ(0, pinned_kib());
+		close(fd);
+		ASSERT_EQ(0, reset(target.vfio.device));
+	}
+	guest_down(&target);
+}
+
+static int written(struct guest *target, const struct stream *stream)
+{
+	int fd, ret = set_state(target->vfio.device, RESUMING, &fd);
+
+	if (ret)
+		return ret;
+	ret = write_all(fd, stream, STREAM_MAX);
+	close(fd);
+	reset(target->vfio.device);
+	return ret;
+}
+
+TEST_F(migration, streams_that_are_not_for_it)
+{
+	struct stream stream;
+	struct guest target;
+	struct ap_result result;
+	uint16_t apqn = self->guest.apqn;
+	uint8_t domain = APQI(apqn), two[] = { APQI(apqn), APQI(apqn) };
+	uint64_t info;
+
+	ASSERT_EQ(0, ap_tapq(&self->guest.vmm, apqn, &result));
+	info = result.gr2;
+	SAVE(true, false);
+	TARGET_UP(&target, 2);
+	EXPECT_EQ(0, written(&target, self->stream));
+	version_1(&stream, APID(apqn), &domain, 1, info);
+	EXPECT_EQ(0, written(&target, &stream));
+
+	/* Foreign, newer, too long, inconsistent. */
+	stream.bytes[0] = 0;
+	EXPECT_EQ(-EINVAL, written(&target, &stream));
+	stream.bytes[0] = 0x76;
+	stream.bytes[7] = 3;
+	EXPECT_EQ(-EOPNOTSUPP, written(&target, &stream));
+	stream.bytes[7] = 1;
+	stream.length++;
+	EXPECT_EQ(-EINVAL, written(&target, &stream));
+	version_1(&stream, APID(apqn), two, 2, info);
+	EXPECT_EQ(-EINVAL, written(&target, &stream));
+
+	/* Another mode, a later type, an adapter that is not there. */
+	version_1(&stream, APID(apqn), &domain, 1, info ^ 6UL << 58);
+	EXPECT_EQ(-EOPNOTSUPP, written(&target, &stream));
+	version_1(&stream, APID(apqn), &domain, 1, info + (1UL << 24));
+	EXPECT_EQ(-EOPNOTSUPP, written(&target, &stream));
+	version_1(&stream, APID(apqn), &domain, 1, info - (1UL << 24));
+	EXPECT_EQ(0, written(&target, &stream));
+	version_1(&stream, host_free_adapter(), &domain, 1, info);
+	EXPECT_EQ(-ENODEV, written(&target, &stream));
+	EXPECT_TRUE(has_nothing(&target));
+	guest_down(&target);
+}
+
+/* The queue is taken by somebody else before the description, or just before the end. */
+TEST_F(migration, the_queue_is_taken)
+{
+	struct guest target;
+	char uuid[UUID_LENGTH];
+	int fd;
+
+	SAVE(true, false);
+	TARGET_UP(&target, 2);
+	mdev_uuid(uuid, 3);
+	ASSERT_EQ(0, mdev_create(uuid));
+	ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+	ASSERT_EQ(self->stream->length - 1,
+		  write(fd, self->stream->bytes, self->stream->length - 1));
+	ASSERT_EQ(0, mdev_assign(uuid, "assign_adapter", APID(self->guest.apqn)));
+	ASSERT_EQ(0, mdev_assign(uuid, "assign_domain", APQI(self->guest.apqn)));
+	EXPECT_EQ(-1, write(fd, self->stream->bytes + self->stream->length - 1, 1));
+	EXPECT_EQ(EADDRINUSE, errno);
+	EXPECT_TRUE(has_nothing(&target));
+	EXPECT_EQ(-EINVAL, set_state(target.vfio.device, STOP, NULL));
+	close(fd);
+	ASSERT_EQ(0, reset(target.vfio.device));
+	EXPECT_EQ(-EADDRINUSE, written(&target, self->stream));
+
+	ASSERT_EQ(0, mdev_remove(uuid));
+	ASSERT_EQ(0, queue_unbind(self->guest.apqn));
+	EXPECT_EQ(-ENODEV, written(&target, self->stream));
+	ASSERT_EQ(0, queue_bind(self->guest.apqn, "vfio_ap"));
+	EXPECT_EQ(0, written(&target, self->stream));
+
+	/* The page of the NIB is not there. */
+	ASSERT_EQ(0, vmm_vfio_unmap(&target.vfio, 0, VMM_MEM_SIZE));
+	EXPECT_GT(0, written(&target, self->stream));
+	EXPECT_TRUE(has_nothing(&target));
+	guest_down(&target);
+}
+
+struct writer {
+	pthread_t thread;
+	const struct stream *stream;
+	int fd;
+	int result;
+};
+
+static void *writer_main(void *data)
+{
+	struct writer *writer = data;
+
+	writer->result = write_all(writer->fd, writer->stream, 3);
+	return NULL;
+}
+
+/* Two who write at once damage the stream, and nothing else. */
+TEST_F(migration, two_writers)
+{
+	struct writer writer[2];
+	struct guest target;
+	unsigned int i, round;
+	int fd;
+
+	SAVE(true, true);
+	TARGET_UP(&target, 2);
+	for (round = 0; round < 20; round++) {
+		ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+		for (i = 0; i < 2; i++) {
+			writer[i] = (struct writer){ .stream = self->stream, .fd = fd };
+			ASSERT_EQ(0, pthread_create(&writer[i].thread, NULL, writer_main,
+						    &writer[i]));
+		}
+		/* In the middle of it, every other time. */
+		if (round % 2)
+			ASSERT_EQ(0, reset(target.vfio.device));
+		for (i = 0; i < 2; i++)
+			pthread_join(writer[i].thread, NULL);
+		EXPECT_TRUE(writer[0].result || writer[1].result);
+		close(fd);
+		ASSERT_EQ(0, reset(target.vfio.device));
+		EXPECT_TRUE(has_nothing(&target));
+		EXPECT_EQ(0, pinned_kib());
+	}
+	guest_down(&target);
+}
+
+/* The monitor ends in any state. */
+TEST_F(migration, the_monitor_ends)
+{
+	static const uint32_t state[] = { STOP, STOP_COPY, RESUMING, PRE_COPY, ERROR };
+	struct ap_result result;
+	struct guest guest;
+	unsigned int i;
+	int fd;
+
+	guest_down(&self->guest);
+	for (i = 0; i < ARRAY_SIZE(state); i++) {
+		GUEST_UP(&guest, .cdev = variant->cdev, .nth = 1, .no_mdev = true);
+		ASSERT_EQ(0, ap_enable_irq(&guest.vmm, guest.apqn, ISC, GUEST_NIB, &result));
+		ASSERT_EQ(0, go(guest.vfio.device, state[i], &fd));
+		guest_down(&guest);
+		if (fd >= 0)
+			close(fd);
+		EXPECT_EQ(0, pinned_kib());
+	}
+	GUEST_UP(&guest, .cdev = variant->cdev, .nth = 1, .no_mdev = true);
+	EXPECT_EQ(RUNNING, get_state(guest.vfio.device));
+	EXPECT_EQ(NULL, guest_request(&guest, PSMID, -1));
+	guest_down(&guest);
+}
