@@ -95,6 +95,13 @@ const LOOK: Delta = Delta::from_millis(100);
 /// If it had as many requests in flight as the queue is deep, it sends none until the next event.
 const LOOKS: u32 = 2;
 
+/// How often any other guest is made to look: hardware takes its time to make interrupts after AQIC,
+/// and a reply may come before.
+const LOOKS_AT_LEAST: u32 = 1;
+
+/// For how many pauses a look waits until the guest can notice it.
+const TRIES: u32 = 300;
+
 /// Why a stream cannot be taken.
 enum Obstacle {
     Stream(Refusal),
@@ -277,6 +284,16 @@ struct Resuming {
     replaced: Option<Matrix>,
 }
 
+/// The looks that a guest is still to be made to take.
+struct Looks {
+    left: u32,
+    tries: u32,
+}
+
+impl Looks {
+    const NONE: Looks = Looks { left: 0, tries: 0 };
+}
+
 struct Session {
     machine: StateMachine,
     link: Option<Arc<Link>>,
@@ -292,9 +309,9 @@ pub(crate) struct Migration {
     /// Lock 1, the outer one.
     #[pin]
     session: Mutex<Session>,
-    /// How many times the guest is to be made to look. A leaf.
+    /// A leaf.
     #[pin]
-    looks: Mutex<u32>,
+    looks: Mutex<Looks>,
     /// A leaf.
     #[pin]
     worker: Mutex<Option<Pin<KBox<Worker<Look>>>>>,
@@ -378,7 +395,7 @@ impl Migration {
             pin_init!(Self {
                 mdev,
                 session <- new_mutex!(session, "vfio_ap::migration.session"),
-                looks <- new_mutex!(0, "vfio_ap::migration.looks"),
+                looks <- new_mutex!(Looks::NONE, "vfio_ap::migration.looks"),
                 worker <- new_mutex!(None, "vfio_ap::migration.worker"),
             }),
             GFP_KERNEL,
@@ -498,7 +515,7 @@ impl Migration {
         let mut session = self.session.lock();
 
         Self::end_transfer(&mut session);
-        *self.looks.lock() = 0;
+        *self.looks.lock() = Looks::NONE;
         let result = self.mdev.reset();
 
         self.forget_paused();
@@ -515,7 +532,7 @@ impl Migration {
         let mut session = self.session.lock();
 
         Self::end_transfer(&mut session);
-        *self.looks.lock() = 0;
+        *self.looks.lock() = Looks::NONE;
         self.mdev.detach();
         self.abandon(&mut session);
         session.machine.reset();
@@ -590,7 +607,7 @@ impl Migration {
         let set = guest.matrix().apqns();
 
         guest.set_stopped(true);
-        *self.looks.lock() = 0;
+        *self.looks.lock() = Looks::NONE;
         self.for_each_queue(|queue| {
             if queue.pause() {
                 self.mdev.topology().look_after(queue.apqn());
@@ -615,7 +632,7 @@ impl Migration {
 
     /// Lets the guest go on with the interrupts that it had.
     fn resume(&self) {
-        let mut patience = Patience::for_irq();
+        let mut patience = Patience::for_reset();
         let mut has_lost = false;
 
         self.for_each_queue(|queue| {
@@ -634,10 +651,11 @@ impl Migration {
         if let Some(guest) = self.mdev.guest() {
             guest.set_stopped(false);
         }
-        if has_lost {
-            *self.looks.lock() = LOOKS;
-            self.kick(Delta::ZERO);
-        }
+        *self.looks.lock() = Looks {
+            left: if has_lost { LOOKS } else { LOOKS_AT_LEAST },
+            tries: TRIES,
+        };
+        self.kick(Delta::ZERO);
     }
 
     fn kick(&self, after: Delta) {
@@ -646,24 +664,27 @@ impl Migration {
         }
     }
 
-    /// Makes the guest look at its queues, unless it has not done so since the last time. Returns
-    /// after how long it has to be made to do so again.
+    /// Makes the guest look at its queues, if it has taken the look before. Returns after how long
+    /// that has to be done again.
     fn look(&self) -> Option<Delta> {
-        if *self.looks.lock() == 0 {
+        let mut is_premature = false;
+
+        if self.looks.lock().left == 0 {
             return None;
         }
-        let mut is_pending = false;
-
-        self.for_each_queue(|queue| is_pending |= queue.has_pending_interrupt());
-        if !is_pending {
+        self.for_each_queue(|queue| is_premature |= queue.awaits_interrupt());
+        {
             let mut looks = self.looks.lock();
 
-            // It may have been stopped meanwhile.
-            *looks = looks.checked_sub(1)?;
-            drop(looks);
-            self.for_each_queue(|queue| queue.interrupt());
+            if is_premature && looks.tries != 0 {
+                looks.tries -= 1;
+                return Some(LOOK);
+            }
+            // The guest may have been stopped meanwhile.
+            looks.left = looks.left.checked_sub(1)?;
         }
-        (*self.looks.lock() != 0).then_some(LOOK)
+        self.for_each_queue(|queue| queue.interrupt());
+        (self.looks.lock().left != 0).then_some(LOOK)
     }
 
     /// Gives back what is kept of interrupts.

@@ -162,6 +162,17 @@ static bool has_nothing(const struct guest *guest)
 	return !mdev_read(guest->uuid, "matrix", text, sizeof(text));
 }
 
+/* The queue of the guests is to do something, for instance "irq-time 100". */
+#define queue_is(what)							\
+	hw_change("queue %02x.%04x " what " >/dev/null",		\
+		  APID(self->guest.apqn), APQI(self->guest.apqn))
+
+#define NEED_APHW()							\
+	do {								\
+		if (!host.has_aphw)					\
+			test_skip(_metadata, "only the emulated host's adapters can do that"); \
+	} while (0)
+
 FIXTURE(migration)
 {
 	struct guest guest;
@@ -183,6 +194,10 @@ FIXTURE_SETUP(migration)
 
 FIXTURE_TEARDOWN_PARENT(migration)
 {
+	if (host.has_aphw && self->guest.apqn) {
+		queue_is("irq-time 0");
+		queue_is("response aqic none");
+	}
 	test_end();
 }
 
@@ -192,6 +207,20 @@ static bool irq_is_on(struct guest *guest)
 
 	return !ap_tapq(&guest->vmm, guest->apqn, &result) && (result.flags & AP_IRQ);
 }
+
+/* A guest that goes on is made to look at its queues so often: the first one is soon. */
+static void takes_looks(struct __test_metadata *_metadata, struct guest *guest, unsigned int looks)
+{
+	while (looks--) {
+		EXPECT_OK(vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, hang_ms),
+			  guest->vmm.error);
+		EXPECT_NE(0, guest->vmm.mem[GUEST_NIB]);
+		guest->vmm.mem[GUEST_NIB] = 0;
+	}
+	EXPECT_EQ(-ETIMEDOUT, vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, 300));
+}
+
+#define TAKES_LOOKS(guest, looks)	takes_looks(_metadata, guest, looks)
 
 /* The stream of a guest whose interrupts are on, or not; then nobody has its queues. */
 static void save(struct __test_metadata *_metadata, struct guest *guest, struct stream *stream,
@@ -324,12 +353,8 @@ TEST_F(migration, stop_and_go_on)
 		EXPECT_EQ(0, result.rc);
 		EXPECT_TRUE(result.flags & AP_IRQ);
 
-		/* The reply came meanwhile: the guest is made to look, twice. */
-		EXPECT_OK(vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, hang_ms),
-			  guest->vmm.error);
-		EXPECT_NE(0, guest->vmm.mem[GUEST_NIB]);
-		EXPECT_OK(vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, hang_ms),
-			  guest->vmm.error);
+		/* The reply came meanwhile. */
+		TAKES_LOOKS(guest, 2);
 		ASSERT_EQ(0, ap_dqap(&guest->vmm, guest->apqn, &psmid, &length, &result));
 		EXPECT_EQ(0, result.rc);
 		EXPECT_EQ(NULL, guest_request(guest, PSMID, ISC));
@@ -531,7 +556,7 @@ static void move(struct __test_metadata *_metadata, struct guest *guest, struct 
 	char before[4096], after[4096];
 	uint64_t psmid;
 	size_t length;
-	int fd, i;
+	int fd;
 
 	ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", before, sizeof(before)));
 	save(_metadata, guest, stream, true, request);
@@ -549,13 +574,7 @@ static void move(struct __test_metadata *_metadata, struct guest *guest, struct 
 	EXPECT_EQ(-1, fd);
 	ASSERT_EQ(0, ap_await(&target.vmm, apqn, AP_RC_NORMAL, AP_IRQ, AP_IRQ, &result));
 	EXPECT_TRUE(result.flags & AP_IRQ);
-	for (i = 0; request && i < 2; i++) {
-		EXPECT_OK(vmm_wait_io(&target.vmm, 0, 0x80 >> ISC, NULL, hang_ms),
-			  target.vmm.error);
-		EXPECT_NE(0, target.vmm.mem[GUEST_NIB]);
-		target.vmm.mem[GUEST_NIB] = 0;
-	}
-	EXPECT_EQ(-ETIMEDOUT, vmm_wait_io(&target.vmm, 0, 0x80 >> ISC, NULL, 300));
+	TAKES_LOOKS(&target, request ? 2 : 1);
 	ASSERT_EQ(0, ap_dqap(&target.vmm, apqn, &psmid, &length, &result));
 	EXPECT_EQ(AP_RC_NO_REPLY, result.rc);
 	EXPECT_EQ(NULL, guest_request(&target, PSMID, ISC));
@@ -619,6 +638,7 @@ TEST_F(migration, the_same_matrix_or_none)
 	ASSERT_EQ(0, set_state(target.vfio.device, RUNNING, NULL));
 	target.apqn = self->guest.apqn;
 	target.mode = self->guest.mode;
+	TAKES_LOOKS(&target, 1);
 	EXPECT_EQ(NULL, guest_request(&target, PSMID, ISC));
 
 	ASSERT_EQ(0, mdev_assign(uuid, "assign_domain", host.domain[1]));
@@ -873,4 +893,202 @@ TEST_F(migration, the_monitor_ends)
 	EXPECT_EQ(RUNNING, get_state(guest.vfio.device));
 	EXPECT_EQ(NULL, guest_request(&guest, PSMID, -1));
 	guest_down(&guest);
+}
+
+/* A queue that takes its time is waited for. */
+TEST_F(migration, a_slow_queue_stops)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+
+	NEED_APHW();
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	ASSERT_EQ(0, queue_is("irq-time 300"));
+	EXPECT_EQ(0, set_state(self->device, STOP, NULL));
+	EXPECT_FALSE(irq_is_on(guest));
+	EXPECT_EQ(0, set_state(self->device, RUNNING, NULL));
+	/* Interrupts begin only now. What is replied before is not missed. */
+	TAKES_LOOKS(guest, 1);
+	EXPECT_TRUE(irq_is_on(guest));
+	EXPECT_EQ(NULL, guest_request(guest, PSMID, ISC));
+}
+
+struct other_state {
+	pthread_t thread;
+	int device;
+	uint32_t state;
+	int result;
+	bool done;
+};
+
+static void *other_state_main(void *data)
+{
+	struct other_state *other = data;
+
+	other->result = set_state(other->device, other->state, NULL);
+	__atomic_store_n(&other->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static bool other_state_done(struct other_state *other)
+{
+	return __atomic_load_n(&other->done, __ATOMIC_ACQUIRE);
+}
+
+/* A queue that is busy is asked again, when the guest stops and when it goes on. */
+TEST_F(migration, a_busy_queue_is_asked_again)
+{
+	struct other_state other = { .device = self->device, .state = STOP };
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	unsigned int i;
+
+	NEED_APHW();
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, queue_is("response aqic 5"));
+		ASSERT_EQ(0, pthread_create(&other.thread, NULL, other_state_main, &other));
+		sleep_ms(300);
+		EXPECT_FALSE(other_state_done(&other));
+		ASSERT_EQ(0, queue_is("response aqic none"));
+		pthread_join(other.thread, NULL);
+		EXPECT_EQ(0, other.result);
+		EXPECT_EQ(other.state, get_state(self->device));
+		other = (struct other_state){ .device = self->device, .state = RUNNING };
+	}
+	TAKES_LOOKS(guest, 1);
+	EXPECT_EQ(NULL, guest_request(guest, PSMID, ISC));
+}
+
+/*
+ * A queue that never stops leaves the device in ERROR, until a reset. Meanwhile it is
+ * waited for, but not by another guest or an administrator.
+ */
+TEST_F(migration, a_queue_that_does_not_stop)
+{
+	struct other_state stopping = { .device = self->device, .state = STOP };
+	struct guest *guest = &self->guest, another;
+	struct ap_result result;
+	unsigned int n = 0;
+	char text[4096];
+	int fd;
+
+	NEED_APHW();
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "it takes two domains");
+	GUEST_UP(&another, .cdev = variant->cdev, .nth = 2, .first_domain = 1);
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	ASSERT_EQ(0, queue_is("response aqic 5"));
+	ASSERT_EQ(0, pthread_create(&stopping.thread, NULL, other_state_main, &stopping));
+	sleep_ms(100);
+	while (!other_state_done(&stopping) && n < 5) {
+		ASSERT_EQ(0, ap_enable_irq(&another.vmm, another.apqn, ISC, GUEST_NIB, &result));
+		EXPECT_EQ(NULL, guest_request(&another, PSMID, ISC));
+		EXPECT_EQ(0, set_state(another.vfio.device, STOP_COPY, &fd));
+		close(fd);
+		EXPECT_EQ(0, set_state(another.vfio.device, RUNNING, NULL));
+		EXPECT_OK(vmm_wait_io(&another.vmm, 0, 0x80 >> ISC, NULL, hang_ms),
+			  another.vmm.error);
+		ASSERT_EQ(0, ap_disable_irq(&another.vmm, another.apqn, &result));
+		EXPECT_LE(0, mdev_read(guest->uuid, "matrix", text, sizeof(text)));
+		n++;
+	}
+	EXPECT_EQ(5, n);
+	EXPECT_FALSE(other_state_done(&stopping));
+	pthread_join(stopping.thread, NULL);
+	EXPECT_EQ(-EIO, stopping.result);
+	EXPECT_EQ(ERROR, get_state(self->device));
+	EXPECT_EQ(-EINVAL, set_state(self->device, RUNNING, NULL));
+	ASSERT_EQ(0, ap_aqic(&guest->vmm, guest->apqn, AQIC_IR | AQIC_ISC(ISC), GUEST_NIB, &result));
+	EXPECT_EQ(AP_RC_BUSY, result.rc);
+
+	ASSERT_EQ(0, queue_is("response aqic none"));
+	ASSERT_EQ(0, reset(self->device));
+	EXPECT_EQ(RUNNING, get_state(self->device));
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	EXPECT_EQ(NULL, guest_request(guest, PSMID, ISC));
+	guest_down(&another);
+}
+
+struct churn {
+	pthread_t thread;
+	struct guest *guest;
+	unsigned int seed;
+	bool *end;
+};
+
+/* An administrator, and a monitor that has lost its mind. */
+static void *administrator_main(void *data)
+{
+	struct churn *churn = data;
+
+	while (!__atomic_load_n(churn->end, __ATOMIC_ACQUIRE)) {
+		mdev_assign(churn->guest->uuid, "unassign_domain", APQI(churn->guest->apqn));
+		sleep_ms(rand_r(&churn->seed) % 20);
+		mdev_assign(churn->guest->uuid, "assign_domain", APQI(churn->guest->apqn));
+		sleep_ms(rand_r(&churn->seed) % 20);
+	}
+	return NULL;
+}
+
+static void *monitor_main(void *data)
+{
+	static const uint32_t state[] = { STOP, RUNNING, STOP_COPY, RESUMING, PRE_COPY };
+	struct churn *churn = data;
+	int fd;
+
+	while (!__atomic_load_n(churn->end, __ATOMIC_ACQUIRE)) {
+		uint32_t to = state[rand_r(&churn->seed) % ARRAY_SIZE(state)];
+		char bytes[100];
+
+		set_state(churn->guest->vfio.device, to, &fd);
+		if (fd >= 0) {
+			if (to == RESUMING)
+				(void)!write(fd, "vfap", 4);
+			else
+				(void)!read(fd, bytes, sizeof(bytes));
+			close(fd);
+		}
+		if (rand_r(&churn->seed) % 8 == 0)
+			reset(churn->guest->vfio.device);
+	}
+	return NULL;
+}
+
+/* Transitions, resets and changes of the matrix at the same time, and a guest that goes on. */
+TEST_F(migration, everybody_at_once)
+{
+	struct guest *guest = &self->guest;
+	struct churn churn[3];
+	struct ap_result result;
+	const char *wrong;
+	bool end = false;
+	uint64_t until;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(churn); i++) {
+		churn[i] = (struct churn){ .guest = guest, .seed = i + 1, .end = &end };
+		ASSERT_EQ(0, pthread_create(&churn[i].thread, NULL,
+					    i ? monitor_main : administrator_main, &churn[i]));
+	}
+	for (until = now_ms() + 5000; now_ms() < until;) {
+		ASSERT_EQ(0, ap_aqic(&guest->vmm, guest->apqn, AQIC_IR | AQIC_ISC(ISC), GUEST_NIB,
+				     &result));
+		ASSERT_EQ(0, ap_aqic(&guest->vmm, guest->apqn, 0, 0, &result));
+	}
+	__atomic_store_n(&end, true, __ATOMIC_RELEASE);
+	for (i = 0; i < ARRAY_SIZE(churn); i++)
+		pthread_join(churn[i].thread, NULL);
+
+	ASSERT_EQ(0, reset(self->device));
+	EXPECT_EQ(RUNNING, get_state(self->device));
+	EXPECT_EQ(0, pinned_kib());
+	/* What the guest was made to look at in vain may still be pending. */
+	while (!vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, 300))
+		;
+	ASSERT_EQ(0, ap_await(&guest->vmm, guest->apqn, AP_RC_NORMAL, AP_IRQ, 0, &result));
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	wrong = guest_request(guest, PSMID, ISC);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
 }

@@ -539,12 +539,16 @@ impl QueueHw {
         }
     }
 
-    /// Tells whether interrupts are enabled, and one of their subclass is pending for the guest.
-    pub(crate) fn has_pending_interrupt(&self) -> bool {
-        match &self.irq {
-            Irq::On(armed) => armed.notification.gisc.is_pending(),
-            _ => false,
-        }
+    /// Tells whether interrupts are enabled, and either hardware has not begun to make them, or the
+    /// guest has not taken one of their subclass.
+    pub(crate) fn awaits_interrupt(&self) -> bool {
+        let Irq::On(armed) = &self.irq else {
+            return false;
+        };
+        let status = ap::tapq(self.apqn);
+
+        armed.notification.gisc.is_pending()
+            || (status.response() == Ok(ResponseCode::Normal) && !status.irq_enabled())
     }
 
     /// Asks for the queue's properties with PQAP(TAPQ), and whether requests or replies are in it.

@@ -116,9 +116,10 @@ impl Queue {
         self.state.lock().hw.interrupt();
     }
 
-    /// Tells whether the guest has not taken an interrupt of the subclass yet.
-    pub(crate) fn has_pending_interrupt(&self) -> bool {
-        self.state.lock().hw.has_pending_interrupt()
+    /// Tells whether an interrupt for the guest would be premature: those that it has asked for do
+    /// not come yet, or it has not taken one of the subclass.
+    pub(crate) fn awaits_interrupt(&self) -> bool {
+        self.state.lock().hw.awaits_interrupt()
     }
 
     /// Tells whether something goes on that a worker has to look after.
