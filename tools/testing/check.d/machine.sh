@@ -29,6 +29,10 @@ machine_jobs() {
 		"$MACHINE_DIR/tests/migration/run"
 	job 10 60 machine/snapshots-with-guest -- tap_of machine/snapshots-with-guest \
 		"$MACHINE_DIR/tests/migration/run" --linux-guest
+	job 15 60 machine/connected-hosts -- tap_of machine/connected-hosts \
+		"$MACHINE_DIR/tests/connect/run"
+	job 15 60 machine/guest-moves -- tap_of machine/guest-moves \
+		"$MACHINE_DIR/tests/connect/migration"
 	job 10 30 machine/cpu-models -- tap_of machine/cpu-models "${RUN[@]}" \
 		--ap=cca:4,accel:5@4,6,71 --share "$MACHINE_DIR/tests/cpumodel" --timeout=7200 \
 		--no-stdin -- ./inside

@@ -5,7 +5,8 @@
 # The caller sets: command and environment (arrays), tty, stdin and verbose (0 or
 # 1), timeout and watchdog (seconds), share (a path, or empty), console (the file
 # of the kernel's log) and RELAY (the program); and, if the host is slow to come
-# up, boot_timeout (seconds).
+# up, boot_timeout (seconds; 0: however long it takes). If the machine can be migrated,
+# may_leave is 1, and has_left a function that says where it is, or fails.
 # shellcheck shell=bash disable=SC2154
 
 # make_run_dir: a directory of this run's, in $run_dir. Those of runs that were
@@ -86,6 +87,7 @@ boot() {
 	[[ -z ${boot_timeout:-} ]] || relay_options+=(--boot-timeout "$boot_timeout")
 	((!tty)) || relay_options+=(--terminal)
 	((stdin)) || relay_options+=(--no-input)
+	((!${may_leave:-0})) || relay_options+=(--may-leave)
 	if ((verbose)); then
 		: >"$console"
 		tail -n +1 -f "$console" >&2 &
@@ -106,6 +108,10 @@ boot() {
 	done
 	trap - INT TERM HUP QUIT
 	if [[ -e $run_dir/failure && $status == "$STATUS_MACHINE" ]]; then
+		if [[ $(<"$run_dir/failure") == left ]]; then
+			! has_left || return 0
+			say "the machine went down before the command had ended"
+		fi
 		explain
 	fi
 	return "$status"

@@ -10,7 +10,10 @@
  * expected to have the port FRAME_PORT connected to it. A line of text on
  * standard error tells of every failure that is not the command's own.
  *
- * It is used a second time in the emulated host, for the guests there.
+ * It is used a second time in the emulated host, for the guests there. Such a
+ * guest can be migrated: with --may-leave, an emulator that ends well before the
+ * command does is no failure that is told of, but the word "left" in the file of
+ * --failure. A guest that arrives is up with its first frame.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -37,7 +40,7 @@
 #define QUIT_KEY	0x1d	/* Ctrl-] */
 
 static int boot_seconds = 300, watchdog_seconds = 60, timeout_seconds;
-static bool terminal, no_input;
+static bool terminal, no_input, may_leave;
 static const char *name = "run", *emulator_log, *failure_file;
 
 static pid_t emulator;
@@ -103,15 +106,17 @@ static void __attribute__((noreturn)) finish(int status)
 }
 
 /* For the script that started us: this status is not the command's. */
-static void note_failure(int status)
+static void note_failure(int status, const char *text)
 {
 	int fd;
 
 	if (status != STATUS_MACHINE || !failure_file)
 		return;
 	fd = open(failure_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	if (fd >= 0)
+	if (fd >= 0) {
+		write_all(fd, text, strlen(text));
 		close(fd);
+	}
 }
 
 static void __attribute__((noreturn, format(printf, 2, 3)))
@@ -124,7 +129,7 @@ finish_with(int status, const char *format, ...)
 		raw = false;
 		fputc('\n', stderr);
 	}
-	note_failure(status);
+	note_failure(status, "");
 	fprintf(stderr, "%s: ", name);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
@@ -154,6 +159,10 @@ static void __attribute__((noreturn)) finish_without_emulator(void)
 	if (WEXITSTATUS(how))
 		finish_with(STATUS_MACHINE, "the emulator failed (status %d)",
 			    WEXITSTATUS(how));
+	if (may_leave) {
+		note_failure(STATUS_MACHINE, "left\n");
+		finish(STATUS_MACHINE);
+	}
 	finish_with(STATUS_MACHINE,
 		    "the machine went down before the command had ended");
 }
@@ -291,7 +300,7 @@ static void __attribute__((noreturn)) relay(const sigset_t *open_mask)
 		if (!fds[0].revents) {
 			if (emulator_ended && ready <= 0)
 				finish_without_emulator();
-			if (!up && now_ms() - started > boot_seconds * 1000LL)
+			if (!up && boot_seconds && now_ms() - started > boot_seconds * 1000LL)
 				finish_with(STATUS_MACHINE,
 					    "the machine was not up within %d s",
 					    boot_seconds);
@@ -308,12 +317,11 @@ static void __attribute__((noreturn)) relay(const sigset_t *open_mask)
 			memcpy(&value, payload, sizeof(value));
 			value = ntohl(value);
 		}
+		/* A machine that comes from elsewhere has said hello there. */
+		if (!up && timeout_seconds)
+			alarm(timeout_seconds);
+		up = true;
 		switch (frame.type) {
-		case FRAME_HELLO:
-			up = true;
-			if (timeout_seconds)
-				alarm(timeout_seconds);
-			break;
 		case FRAME_OUT:
 			deliver(STDOUT_FILENO, payload, frame.length, open_mask);
 			break;
@@ -353,6 +361,7 @@ static void parse(int argc, char **argv)
 		{ "watchdog", required_argument, NULL, 'w' },
 		{ "terminal", no_argument, NULL, 'T' },
 		{ "no-input", no_argument, NULL, 'n' },
+		{ "may-leave", no_argument, NULL, 'm' },
 		{ "emulator-log", required_argument, NULL, 'l' },
 		{ "failure", required_argument, NULL, 'f' },
 		{}
@@ -379,6 +388,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'n':
 			no_input = true;
+			break;
+		case 'm':
+			may_leave = true;
 			break;
 		case 'f':
 			failure_file = optarg;

@@ -4,11 +4,14 @@
  * runs one command, passes its standard streams and its exit status on to the
  * relay on the caller's side, and has nothing else to do.
  *
- * The caller leaves what is wanted in the directory exported as "machine":
+ * The caller leaves what is wanted in the directory exported as "machine". A machine
+ * that can be migrated has no such directory, but an archive at the port that the word
+ * machine=PORT on the kernel's command line names. What is wanted:
  *   argv	the command, each argument ended by a zero byte; none: a login shell
  *   env	the environment, each variable ended by a zero byte
  *   load	modules to load before the command, one per line
  *   hostname	the machine's name (without it: vfio-ap)
+ *   address	that of the first network device, in a network of 256 addresses
  *   terminal	if it exists, the command gets a terminal (rows and columns)
  *   modules	what is found at /lib/modules
  *   share	if it exists, the directory exported as "share" goes to /mnt
@@ -160,6 +163,40 @@ static void start_loopback(void)
 	close(fd);
 }
 
+static void set_address(int fd, unsigned long what, const char *text)
+{
+	struct ifreq request = { .ifr_name = "eth0" };
+	struct sockaddr_in address = { .sin_family = AF_INET };
+
+	if (inet_pton(AF_INET, text, &address.sin_addr) != 1)
+		fail("'%s' is no network address", text);
+	memcpy(&request.ifr_addr, &address, sizeof(address));
+	if (ioctl(fd, what, &request))
+		fail("setting the address of eth0: %s", strerror(errno));
+}
+
+/* The first network device, which takes some time to appear. */
+static void start_network(char *address)
+{
+	struct ifreq request = { .ifr_name = "eth0" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		fail("the kernel has no network: %s", strerror(errno));
+	for (int i = 0; ioctl(fd, SIOCGIFFLAGS, &request); i++) {
+		if (i == 30000)
+			fail("no network device eth0");
+		usleep(10000);
+	}
+	address[strcspn(address, "\n")] = '\0';
+	set_address(fd, SIOCSIFADDR, address);
+	set_address(fd, SIOCSIFNETMASK, "255.255.255.0");
+	request.ifr_flags |= IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &request))
+		fail("starting eth0: %s", strerror(errno));
+	close(fd);
+}
+
 static void open_port(void)
 {
 	/* The port's name arrives some time after its device. */
@@ -225,10 +262,9 @@ static char **read_vector(const char *path)
 	return vector;
 }
 
-/* Loads a module as an administrator would; ends the machine if that fails. */
-static void load_module(char *name)
+/* Runs a program; ends the machine if that fails. */
+static void run_or_fail(char *const argv[], const char *what, const char *name)
 {
-	char *const argv[] = { "/sbin/modprobe", "--", name, NULL };
 	char said[2048];
 	size_t have = 0;
 	int out[2], status;
@@ -256,9 +292,33 @@ static void load_module(char *name)
 	while (have && said[have - 1] == '\n')
 		said[--have] = '\0';
 	if (child < 0 || waitpid(child, &status, 0) < 0)
-		fail("starting modprobe: %s", strerror(errno));
+		fail("starting %s: %s", argv[0], strerror(errno));
 	if (status)
-		fail("loading %s failed: %s", name, have ? said : "no reason given");
+		fail("%s %s failed: %s", what, name, have ? said : "no reason given");
+}
+
+/* Loads a module as an administrator would. */
+static void load_module(char *name)
+{
+	char *const argv[] = { "/sbin/modprobe", "--", name, NULL };
+
+	run_or_fail(argv, "loading", name);
+}
+
+/* What the caller wants, from an archive that comes through a port. */
+static void unpack_wishes(const char *name)
+{
+	char path[256];
+	char *const argv[] = { "/bin/tar", "-C", MACHINE, "-xBf", path, NULL };
+
+	snprintf(path, sizeof(path), "/dev/virtio-ports/%s", name);
+	for (int i = 0; access(path, R_OK); i++) {
+		if (i == 30000)
+			fail("no port named %s", name);
+		usleep(10000);
+		name_ports();
+	}
+	run_or_fail(argv, "unpacking", path);
 }
 
 /* The standard streams of the command, this side of them. */
@@ -506,7 +566,7 @@ static void on_child(int signal)
 int main(void)
 {
 	struct sigaction child = { .sa_handler = on_child };
-	char *modules, *module, *hostname, **argv, **env;
+	char *modules, *module, *hostname, *address, *archive, **argv, **env;
 	uint32_t status;
 	sigset_t set;
 
@@ -519,7 +579,11 @@ int main(void)
 	make_root();
 	mount_file_systems();
 	open_port();
-	mount_or_fail("machine", MACHINE, "9p", MS_RDONLY, P9_OPTIONS "cache=loose");
+	archive = getenv("machine");
+	if (archive)
+		unpack_wishes(archive);
+	else
+		mount_or_fail("machine", MACHINE, "9p", MS_RDONLY, P9_OPTIONS "cache=loose");
 	if (!access(MACHINE "/modules", F_OK))
 		mount_or_fail(MACHINE "/modules", "/lib/modules", NULL, MS_BIND, NULL);
 	if (!access(MACHINE "/share", F_OK))
@@ -529,6 +593,9 @@ int main(void)
 		hostname = "vfio-ap";
 	sethostname(hostname, strcspn(hostname, "\n"));
 	start_loopback();
+	address = read_file(MACHINE "/address", NULL);
+	if (address)
+		start_network(address);
 
 	env = read_vector(MACHINE "/env");
 	environ = env;
