@@ -24,11 +24,11 @@
 
 # Everything that is fetched comes first: a file that cannot be had ends the set-up
 # before anything is built.
-readonly FETCHING_STEPS=(userspace tree linuxsource qemusource crates)
-readonly ALL_STEPS=("${FETCHING_STEPS[@]}" linux kernel emulator rootfs relay module selftests
-	testmodules aptest sietest uvtest kvmtests)
+readonly FETCHING_STEPS=(userspace tree linuxsource qemusource crates sysroot)
+readonly ALL_STEPS=(userspace tree linuxsource qemusource crates linux kernel emulator rootfs
+	relay module selftests testmodules aptest sietest uvtest kvmtests)
 # Made only for those who ask for them.
-readonly MORE_STEPS=(stock bench)
+readonly MORE_STEPS=(stock bench sysroot migratable)
 # Steps that are different for another series of Linux, and those of them that are
 # different for another configuration as well.
 readonly SERIES_STEPS=(linuxsource linux kernel module selftests testmodules kvmtests aptest sietest
@@ -400,7 +400,7 @@ memory() {
 }
 
 # fetching_first: puts those of the missing steps first that fetch something. They
-# need no others.
+# need none of the others.
 fetching_first() {
 	local name fetching=() others=()
 	for name in "${missing[@]}"; do
