@@ -672,21 +672,18 @@ struct hammer {
 	void *page;
 	int uffd;
 	bool stop;
+	/* The holder has stopped, and needs its page no more. */
+	bool has_stopped;
 	unsigned long holds;
 	pthread_t holder;
 	pthread_t provider;
 };
 
-static bool is_stopped(struct hammer *hammer)
-{
-	return __atomic_load_n(&hammer->stop, __ATOMIC_SEQ_CST);
-}
-
 static void *hold_again(void *data)
 {
 	struct hammer *hammer = data;
 
-	while (!is_stopped(hammer)) {
+	while (!__atomic_load_n(&hammer->stop, __ATOMIC_SEQ_CST)) {
 		madvise(hammer->page, getpagesize(), MADV_DONTNEED);
 		if (set_clock_from(hammer->guest, hammer->page))
 			break;
@@ -701,18 +698,15 @@ static void *provide_again(void *data)
 	struct pollfd fault = { .fd = hammer->uffd, .events = POLLIN };
 	struct uffd_msg message;
 
-	/* The holder may need the page once more. */
-	for (;;) {
-		if (poll(&fault, 1, 20) != 1) {
-			if (is_stopped(hammer))
-				return NULL;
+	while (!__atomic_load_n(&hammer->has_stopped, __ATOMIC_SEQ_CST)) {
+		if (poll(&fault, 1, 20) != 1)
 			continue;
-		}
 		if (read(hammer->uffd, &message, sizeof(message)) < 0)
 			continue;
 		usleep(1000);
 		provide_page(hammer->uffd, hammer->page);
 	}
+	return NULL;
 }
 
 FIXTURE(hammered)
@@ -760,6 +754,7 @@ TEST_F(hammered, changes_are_not_starved)
 	for (i = 0; i < HAMMERS; i++) {
 		__atomic_store_n(&hammers[i].stop, true, __ATOMIC_SEQ_CST);
 		pthread_join(hammers[i].holder, NULL);
+		__atomic_store_n(&hammers[i].has_stopped, true, __ATOMIC_SEQ_CST);
 		pthread_join(hammers[i].provider, NULL);
 		EXPECT_LT(PAIRS, hammers[i].holds);
 		close(hammers[i].uffd);
