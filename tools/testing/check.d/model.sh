@@ -10,7 +10,10 @@ model_jobs() {
 }
 
 cargo_in_tree() {
-	local target=$CACHE_DIR/work/model-${STEP_KEY[tree]} old
+	local target old
+	# Cargo goes by the times of files: what was built from another directory may be newer
+	# than those of this one.
+	target=$CACHE_DIR/work/model-${STEP_KEY[tree]}-$(cksum <<<"$REPO_DIR" | cut -d ' ' -f 1)
 	for old in "$CACHE_DIR"/work/model-*; do
 		[[ $old == "$target" || ! -e $old ]] || remove "$old"
 	done

@@ -98,7 +98,8 @@ impl<R: Borrow<AdapterRows>> PassableTable<R> {
 
 /// The masks for a guest's AP control block (APCB).
 ///
-/// There are two ways to get one: filtering, and [`GuestMatrix::EMPTY`], which passes nothing. So every APQN in it was passable when it was made.
+/// There are two ways to get one: filtering, and [`GuestMatrix::EMPTY`], which passes nothing. So
+/// every APQN in it was passable when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuestMatrix {
     apm: Mask256,
