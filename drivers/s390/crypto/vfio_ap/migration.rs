@@ -95,8 +95,8 @@ const LOOK: Delta = Delta::from_millis(100);
 /// If it had as many requests in flight as the queue is deep, it sends none until the next event.
 const LOOKS: u32 = 2;
 
-/// How often any other guest is made to look: hardware takes its time to make interrupts after AQIC,
-/// and a reply may come before.
+/// How often any other guest is made to look: hardware takes its time to make interrupts after
+/// AQIC, and a reply may come before.
 const LOOKS_AT_LEAST: u32 = 1;
 
 /// For how many pauses a look waits until the guest can notice it.
