@@ -18,7 +18,8 @@
 //! 4. `state` of one mediated device: its matrix, its guest, its eventfds.
 //! 5. `state` of one queue: its hardware.
 //! 6. Leaves, each for itself: the table of queues, the table of unsettled ones, the orphans, a
-//!    guest's matrix, the pins of an open device, workers.
+//!    guest's matrix, the pins of an open device, workers, the link of a migration's data file and
+//!    the looks that a guest is to take.
 //!
 //! The hook for a guest's PQAP(AQIC) runs under the guest's `pqap_hook_rwsem`, and takes nothing
 //! but 5 and 6; it is registered and unregistered with no lock of ours held. VFIO calls `dma_unmap`
