@@ -76,7 +76,7 @@ explain() {
 	[[ -z $panic ]] || say "the kernel said: $panic"
 	((verbose)) && return
 	say "the last lines of the kernel's log:"
-	tail -n 25 "$console" | tr -d '\r' | sed 's/^/  | /' >&2
+	tail -n 60 "$console" | tr -d '\r' | sed 's/^/  | /' >&2
 }
 
 # boot EMULATOR ARGUMENT...: returns the command's exit status.
