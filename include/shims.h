@@ -29,7 +29,8 @@ struct workqueue_struct;
 bool vfio_ap_shim_instructions_available(void);
 bool vfio_ap_shim_test_facility(unsigned long nr);
 int vfio_ap_shim_qci(struct ap_config_info *info);
-u32 vfio_ap_shim_tapq(u32 qid, u64 *gr2);
+u32 vfio_ap_shim_tapq(u32 qid);
+u32 vfio_ap_shim_tapq_info(u32 qid, u64 *gr2);
 u32 vfio_ap_shim_zapq(u32 qid);
 u32 vfio_ap_shim_aqic(u32 qid, u64 control, u64 nib);
 

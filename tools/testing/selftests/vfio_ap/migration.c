@@ -753,8 +753,10 @@ TEST_F(migration, streams_that_are_not_for_it)
 	uint8_t domain = APQI(apqn), two[] = { APQI(apqn), APQI(apqn) };
 	uint64_t info;
 
-	ASSERT_EQ(0, ap_tapq(&self->guest.vmm, apqn, &result));
+	/* With the T bit, for else the facilities are not stored. */
+	ASSERT_EQ(0, ap_pqap(&self->guest.vmm, AP_FC_TAPQ | 1UL << 23 | apqn, 0, 0, &result));
 	info = result.gr2;
+	ASSERT_EQ(self->guest.mode, ap_mode_of(&result));
 	SAVE(true, false);
 	TARGET_UP(&target, 2);
 	EXPECT_EQ(0, written(&target, self->stream));

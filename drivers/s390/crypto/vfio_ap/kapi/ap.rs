@@ -69,7 +69,8 @@ pub(crate) fn query_config() -> Result<HostConfig> {
 
 /// Tests a queue with PQAP(TAPQ). Does not sleep.
 pub(super) fn tapq(apqn: Apqn) -> StatusWord {
-    tapq_info(apqn).0
+    // SAFETY: The instruction takes any APQN, and changes nothing but the registers.
+    StatusWord::from_raw(unsafe { own::vfio_ap_shim_tapq(apqn.to_raw().into()) })
 }
 
 /// Tests a queue with PQAP(TAPQ), and returns its properties from general register 2 as well. Does
@@ -77,7 +78,7 @@ pub(super) fn tapq(apqn: Apqn) -> StatusWord {
 pub(super) fn tapq_info(apqn: Apqn) -> (StatusWord, u64) {
     let mut gr2 = 0;
     // SAFETY: The instruction takes any APQN, and changes nothing but the registers.
-    let status = unsafe { own::vfio_ap_shim_tapq(apqn.to_raw().into(), &raw mut gr2) };
+    let status = unsafe { own::vfio_ap_shim_tapq_info(apqn.to_raw().into(), &raw mut gr2) };
 
     (StatusWord::from_raw(status), gr2)
 }

@@ -37,10 +37,16 @@ int vfio_ap_shim_qci(struct ap_config_info *info)
 	return ap_qci(info);
 }
 
-u32 vfio_ap_shim_tapq(u32 qid, u64 *gr2)
+u32 vfio_ap_shim_tapq(u32 qid)
+{
+	return ap_tapq(qid, NULL).value;
+}
+
+u32 vfio_ap_shim_tapq_info(u32 qid, u64 *gr2)
 {
 	struct ap_tapq_hwinfo info = {};
-	struct ap_queue_status status = ap_tapq(qid, &info);
+	/* Without the T bit, the facilities are not stored. It needs APFT. */
+	struct ap_queue_status status = ap_test_queue(qid, test_facility(15), &info);
 
 	*gr2 = info.value;
 	return status.value;

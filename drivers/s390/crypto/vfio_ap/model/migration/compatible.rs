@@ -58,10 +58,11 @@ pub enum Property {
 impl Property {
     /// All there are.
     pub const ALL: [Property; 9] = [
+        // That of which most of the others follow.
+        Property::Mode,
         Property::SpecialCommand,
         Property::Me4096,
         Property::Crt4096,
-        Property::Mode,
         Property::ExtendedAddressing,
         Property::CommandFiltering,
         Property::Classification,
