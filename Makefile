@@ -8,6 +8,7 @@ MACHINE := tools/testing/machine
 help:
 	@echo 'Trying it (needs Debian 12 or 13; installs and builds what is missing):'
 	@echo '  make demo             from sysfs to a Linux guest that does RSA: 10 seconds'
+	@echo '  make demo-migration   such a guest moves to another host: a minute and a half'
 	@echo '  make check            all tests, with both drivers: 15 minutes;'
 	@echo '                        PARTS="PART[/PROGRAM[:TEST]]..." some of them, and'
 	@echo '                        tools/testing/check --help shows which there are'
@@ -30,6 +31,9 @@ help:
 
 demo:
 	@$(MACHINE)/demo
+
+demo-migration:
+	@$(MACHINE)/demo-migration
 
 check:
 	@tools/testing/check $(PARTS)
@@ -86,5 +90,5 @@ clean:
 clean-cache:
 	@$(MACHINE)/setup --remove
 
-.PHONY: help demo check shell setup bench bench-profile bench-machine modules modules_install \
-	check-kdir clean clean-cache
+.PHONY: help demo demo-migration check shell setup bench bench-profile bench-machine modules \
+	modules_install check-kdir clean clean-cache
