@@ -25,7 +25,7 @@ use kernel::{
     },
 };
 
-/// What a guest may do.
+/// The rights of a guest.
 struct Rights {
     /// The matrix that is in its AP control block, or is about to be.
     matrix: GuestMatrix,

@@ -7,8 +7,8 @@
 //! what it needs, and lets the guest go on. The machine monitor asks for each step.
 //!
 //! Whatever can fail at the target fails in the write of the stream's last byte: a monitor reports
-//! success for what is refused later. What that write takes is given back unless the guest runs
-//! here afterwards.
+//! success for what is refused later. The driver gives back what that write takes, unless the
+//! guest runs here afterwards.
 //!
 //! Everything is done with lock 1 held, so that the steps of one device come one after the other,
 //! and no other device's.
@@ -231,7 +231,7 @@ impl Data for Link {
     }
 }
 
-/// What the guest had when it was described.
+/// The guest's resources at the time of a description.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Described {
     matrix: GuestMatrix,
@@ -241,7 +241,7 @@ struct Described {
 
 /// A stream that is read.
 struct Saving {
-    /// What was written and not read yet, and where it begins in the stream.
+    /// The bytes that are not read yet, and where they begin in the stream.
     bytes: KVVec<u8>,
     base: u64,
     /// There until the stream is complete.

@@ -92,7 +92,7 @@ impl Route<'_> {
     }
 }
 
-/// What the device of VFIO has to have for the migration of one that does `T`.
+/// The callbacks through which VFIO migrates a device whose operations are `T`.
 pub(super) struct Callbacks<T>(PhantomData<T>);
 
 impl<T: vfio::Ops + Ops> Callbacks<T> {
@@ -170,7 +170,7 @@ pub(crate) struct PrecopyInfo {
     pub(crate) dirty: u64,
 }
 
-/// What a data file reads from and writes to. All functions may sleep. The file calls one at a
+/// The source or the sink of a data file. All functions may sleep. The file calls one at a
 /// time.
 pub(crate) trait Data: Send + Sync + 'static {
     /// Fills the beginning of `buffer` with what is at `position`, behind which nothing was read
@@ -193,7 +193,7 @@ pub(crate) enum Direction {
     Write,
 }
 
-/// What is ours of an open file.
+/// The private data of an open file.
 #[pin_data]
 struct Private {
     data: Arc<dyn Data>,

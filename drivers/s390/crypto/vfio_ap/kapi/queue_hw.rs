@@ -166,7 +166,7 @@ enum Irq {
     Parked(Notification),
 }
 
-/// What becomes of resources when hardware does not use them any more.
+/// The fate of resources when hardware does not use them any more.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     Release,
