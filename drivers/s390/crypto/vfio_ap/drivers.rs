@@ -27,10 +27,7 @@ use crate::{
         vfio, //
     },
     matrix_mdev::Following,
-    migration::{
-        Looking,
-        Migration, //
-    },
+    migration::Migration,
     model::{
         migration::state::MigrationState,
         HostConfig,
@@ -95,7 +92,7 @@ impl mdev::Driver for BoundMdev {
         let mdev = host.add_mdev(device, notifier)?;
         let following = Following::start(mdev.clone(), host.work().clone())?;
         let migration = Migration::new(mdev.clone())?;
-        let looking = Looking::start(migration.clone(), host.work().clone())?;
+        let looking = migration.start_looking(host.work().clone())?;
         let registration = vfio::Registration::new(device, host.unpinning().clone(), migration)?;
 
         Ok(Self {
