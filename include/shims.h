@@ -15,6 +15,7 @@ struct ap_config_info;
 struct ap_device;
 struct device;
 struct eventfd_ctx;
+struct iova_bitmap;
 struct kvm;
 struct kvm_vcpu;
 struct mutex;
@@ -49,6 +50,11 @@ enum vfio_ap_queue_bus vfio_ap_shim_queue_stop(struct device *dev);
 /* linux/vfio.h */
 void vfio_ap_shim_vfio_get_device(struct vfio_device *vdev);
 void vfio_ap_shim_vfio_put_device(struct vfio_device *vdev);
+
+/* linux/iova_bitmap.h; whether the kernel has it depends on its configuration */
+bool vfio_ap_shim_has_dma_logging(void);
+void vfio_ap_shim_iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
+				  size_t length);
 
 /* linux/mm.h */
 u64 vfio_ap_shim_page_to_phys(struct page *page);

@@ -8,14 +8,14 @@
  * The stream is described in Documentation/arch/s390/vfio-ap-migration.rst.
  */
 #include <endian.h>
-#include <sys/ioctl.h>
-#include <linux/vfio.h>
 
 #include "lib/test.h"
+#include "lib/migration.h"
 
 #define ISC		3
 #define PSMID		0x0123456789abcdefUL
 #define STREAM_MAX	0x4000
+#define PAGE_SIZE	4096UL
 
 #define ERROR		VFIO_DEVICE_STATE_ERROR
 #define STOP		VFIO_DEVICE_STATE_STOP
@@ -28,38 +28,6 @@ struct stream {
 	uint8_t bytes[STREAM_MAX];
 	size_t length;
 };
-
-/* Return: the size of @data, or a negative errno. */
-static int feature(int device, uint32_t flags, void *data, size_t size)
-{
-	union {
-		struct vfio_device_feature header;
-		uint8_t bytes[sizeof(struct vfio_device_feature) + 64];
-	} request = { .header = { .argsz = sizeof(request.header) + size, .flags = flags } };
-
-	if (data)
-		memcpy(request.header.data, data, size);
-	if (ioctl(device, VFIO_DEVICE_FEATURE, &request))
-		return -errno;
-	if (data)
-		memcpy(data, request.header.data, size);
-	return 0;
-}
-
-/* Return: 0 or a negative errno; the new data file is in @fd, or -1. */
-static int set_state(int device, uint32_t state, int *fd)
-{
-	struct vfio_device_feature_mig_state mig = { .device_state = state, .data_fd = -1 };
-	int ret = feature(device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
-			  &mig, sizeof(mig));
-	int file = ret ? -1 : mig.data_fd;
-
-	if (fd)
-		*fd = file;
-	else if (file >= 0)
-		close(file);
-	return ret;
-}
 
 static int get_state(int device)
 {
@@ -543,6 +511,148 @@ TEST_F(migration, pre_copy)
 	EXPECT_EQ(16 + 40 + 16 + 16 + 8 + 16 + 24, self->stream->length);
 	EXPECT_EQ(0, read(fd, &byte, 1));
 	close(fd);
+}
+
+/* Return: 0 or a negative errno; the size of a page is in @page_size. */
+static int start_logging(int device, uint64_t *page_size)
+{
+	struct vfio_device_feature_dma_logging_range range = { .length = VMM_MEM_SIZE };
+	struct vfio_device_feature_dma_logging_control control = {
+		.page_size = PAGE_SIZE,
+		.num_ranges = 1,
+		.ranges = (uintptr_t)&range,
+	};
+	int ret = feature(device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+			  &control, sizeof(control));
+
+	*page_size = control.page_size;
+	return ret;
+}
+
+static int stop_logging(int device)
+{
+	return feature(device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
+		       NULL, 0);
+}
+
+/*
+ * Return: how many pages from @iova to @end were written, or a negative errno. Adds them
+ * to @bitmap, from whose beginning on there is one bit for each page of the guest.
+ */
+static int dirty_pages(int device, uint64_t iova, uint64_t end, uint64_t *bitmap)
+{
+	uint64_t part[(VMM_MEM_SIZE / PAGE_SIZE) / 64] = {};
+	struct vfio_device_feature_dma_logging_report report = {
+		.iova = iova,
+		.length = end - iova,
+		.page_size = PAGE_SIZE,
+		.bitmap = (uintptr_t)part,
+	};
+	unsigned int i, n = 0;
+	int ret = feature(device, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+			  &report, sizeof(report));
+
+	if (ret)
+		return ret;
+	for (i = 0; i < (end - iova) / PAGE_SIZE; i++) {
+		uint64_t page = iova / PAGE_SIZE + i;
+
+		if (!(part[i / 64] >> (i % 64) & 1))
+			continue;
+		n++;
+		bitmap[page / 64] |= 1UL << (page % 64);
+	}
+	return n;
+}
+
+static bool has_page(const uint64_t *bitmap, uint64_t address)
+{
+	uint64_t page = address / PAGE_SIZE;
+
+	return bitmap[page / 64] >> (page % 64) & 1;
+}
+
+/* Who copies the guest's memory meanwhile is told what hardware may have written. */
+TEST_F(migration, dma_logging)
+{
+	struct guest *guest = &self->guest;
+	uint64_t nib = GUEST_NIB & ~(PAGE_SIZE - 1);
+	uint64_t bitmap[(VMM_MEM_SIZE / PAGE_SIZE) / 64] = {};
+	int device = self->device, fd;
+	struct ap_result result;
+	uint64_t page_size;
+
+	if (stop_logging(device) == -ENOTTY)
+		test_skip(_metadata, "this kernel has no CONFIG_IOMMUFD_DRIVER");
+	EXPECT_EQ(-EINVAL, stop_logging(device));
+	EXPECT_EQ(-EINVAL, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+	ASSERT_EQ(0, start_logging(device, &page_size));
+	EXPECT_EQ(PAGE_SIZE, page_size);
+	EXPECT_EQ(-EINVAL, start_logging(device, &page_size));
+	EXPECT_EQ(0, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+
+	/* While interrupts are enabled, each time; and only where it is asked for. */
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	ASSERT_EQ(0, result.rc);
+	EXPECT_EQ(1, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+	EXPECT_TRUE(has_page(bitmap, nib));
+	EXPECT_EQ(1, dirty_pages(device, nib, nib + PAGE_SIZE, bitmap));
+	EXPECT_EQ(0, dirty_pages(device, 0, nib, bitmap));
+	EXPECT_EQ(0, dirty_pages(device, nib + PAGE_SIZE, VMM_MEM_SIZE, bitmap));
+
+	/* Once more after they were disabled. */
+	ASSERT_EQ(0, ap_disable_irq(&guest->vmm, guest->apqn, &result));
+	ASSERT_EQ(0, ap_await(&guest->vmm, guest->apqn, AP_RC_NORMAL, AP_IRQ, 0, &result));
+	while (pinned_kib())
+		usleep(1000);
+	EXPECT_EQ(0, dirty_pages(device, 0, nib, bitmap));
+	EXPECT_EQ(1, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+	EXPECT_EQ(0, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+
+	/* What was last written before the guest stops is told when it has. */
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	ASSERT_EQ(0, result.rc);
+	ASSERT_EQ(0, set_state(device, PRE_COPY, &fd));
+	close(fd);
+	ASSERT_EQ(0, set_state(device, STOP_COPY, NULL));
+	memset(bitmap, 0, sizeof(bitmap));
+	EXPECT_EQ(1, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+	EXPECT_TRUE(has_page(bitmap, nib));
+	ASSERT_EQ(0, set_state(device, RUNNING, NULL));
+	EXPECT_EQ(0, stop_logging(device));
+	EXPECT_EQ(-EINVAL, stop_logging(device));
+	EXPECT_EQ(-EINVAL, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+}
+
+/* However many pages there were: none is missing, and the log comes to an end. */
+TEST_F(migration, dma_logging_of_many_pages)
+{
+	const uint64_t first = GUEST_NIB & ~(PAGE_SIZE - 1);
+	struct guest *guest = &self->guest;
+	uint64_t bitmap[(VMM_MEM_SIZE / PAGE_SIZE) / 64] = {};
+	int device = self->device, i;
+	struct ap_result result;
+	uint64_t page_size;
+
+	if (stop_logging(device) == -ENOTTY)
+		test_skip(_metadata, "this kernel has no CONFIG_IOMMUFD_DRIVER");
+	ASSERT_EQ(0, start_logging(device, &page_size));
+	for (i = 0; i < 40; i++) {
+		ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, first + i * PAGE_SIZE,
+					   &result));
+		ASSERT_EQ(0, result.rc);
+		ASSERT_EQ(0, ap_disable_irq(&guest->vmm, guest->apqn, &result));
+		ASSERT_EQ(0, result.rc);
+		ASSERT_EQ(0, ap_await(&guest->vmm, guest->apqn, AP_RC_NORMAL, AP_IRQ, 0,
+				      &result));
+	}
+	while (pinned_kib())
+		usleep(1000);
+	EXPECT_LE(40, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+	for (i = 0; i < 40; i++)
+		EXPECT_TRUE(has_page(bitmap, first + i * PAGE_SIZE)) TH_LOG("page %d", i);
+	EXPECT_EQ(0, dirty_pages(device, 0, VMM_MEM_SIZE, bitmap));
+	EXPECT_EQ(0, stop_logging(device));
 }
 
 /* Another guest takes the place of the first, with its matrix and interrupts. */

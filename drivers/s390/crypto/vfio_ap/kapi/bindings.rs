@@ -39,6 +39,7 @@ macro_rules! behind_pointers {
 }
 
 behind_pointers!(
+    iova_bitmap,
     iommufd_access,
     iommufd_device,
     kvm,
@@ -46,7 +47,6 @@ behind_pointers!(
     vfio_device_set,
     vfio_group,
     vfio_info_cap,
-    vfio_log_ops,
     vfio_region_info,
 );
 

@@ -23,7 +23,10 @@ use super::{
         Worker, //
     },
 };
-use crate::model::Nib;
+use crate::model::{
+    DirtyPages,
+    Nib, //
+};
 use core::{
     num::NonZeroU32,
     ptr::NonNull, //
@@ -133,6 +136,8 @@ struct Table {
     slots: KVec<Slot>,
     closed: bool,
     worker: Option<Pin<KBox<Worker<Unpinner>>>>,
+    /// The pages whose pins have ended since they were asked for; there while they are logged.
+    dirty: Option<DirtyPages>,
 }
 
 impl Table {
@@ -184,8 +189,13 @@ impl Table {
     /// Notes that a pin has ended.
     fn end(&mut self, id: PinId) {
         if let Some(slot) = self.get(id) {
+            let iova = slot.iova;
+
             slot.state = State::Free;
             slot.generation = slot.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+            if let Some(dirty) = &mut self.dirty {
+                dirty.add(iova);
+            }
         }
     }
 
@@ -242,6 +252,7 @@ impl Pins {
             slots: KVec::new(),
             closed: false,
             worker: None,
+            dirty: None,
         };
         // INVARIANT: By the safety requirements; there are no pins.
         let this = Arc::pin_init(
@@ -423,6 +434,60 @@ impl Pins {
         let pin = table.find(|slot| matches!(slot.state, State::Leaving | State::Unpinning));
 
         pin.is_some()
+    }
+
+    /// Starts to log which pages hardware may write.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if they are logged already.
+    pub(super) fn start_log(&self) -> Result {
+        let mut table = self.table.lock();
+
+        if table.dirty.is_some() {
+            return Err(EINVAL);
+        }
+        table.dirty = Some(DirtyPages::new());
+        Ok(())
+    }
+
+    /// Stops to log that.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if they are not logged.
+    pub(super) fn stop_log(&self) -> Result {
+        let dirty = self.table.lock().dirty.take();
+
+        dirty.map(|_| ()).ok_or(EINVAL)
+    }
+
+    /// Returns the first and the last page of each range of pages from `first` to `last` that
+    /// hardware may have written since they were asked for. Those that it may write now, it may
+    /// write again: they are among them each time.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if they are not logged, `ENOMEM`; then all are among the next ones.
+    pub(super) fn take_log(&self, first: u64, last: u64) -> Result<KVec<(u64, u64)>> {
+        let mut table = self.table.lock();
+        let table = &mut *table;
+        let dirty = table.dirty.as_mut().ok_or(EINVAL)?;
+        let mut ranges =
+            KVec::with_capacity(table.slots.len() + DirtyPages::EXACT + 1, GFP_KERNEL)?;
+        let in_use = table
+            .slots
+            .iter()
+            .filter(|slot| slot.state != State::Free && (first..=last).contains(&slot.iova));
+
+        for slot in in_use {
+            ranges.push((slot.iova, slot.iova), GFP_KERNEL)?;
+        }
+        // There is room.
+        dirty.take(first..=last, &mut |first, last| {
+            let _ = ranges.push_within_capacity((first, last));
+        });
+        Ok(ranges)
     }
 
     /// Ends all pins, and waits until they have ended. No more will be made.

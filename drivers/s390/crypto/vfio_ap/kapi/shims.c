@@ -6,6 +6,7 @@
 #include <linux/device.h>
 #include <linux/eventfd.h>
 #include <linux/hrtimer.h>
+#include <linux/iova_bitmap.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -19,8 +20,9 @@
 #include <shims.h>
 #include <version.h>
 
-/* The other fields are in module!, which has no key for this one. */
+/* The other fields are in module!, which has no keys for these. */
 MODULE_VERSION(VFIO_AP_VERSION);
+MODULE_IMPORT_NS("IOMMUFD");
 
 bool vfio_ap_shim_instructions_available(void)
 {
@@ -111,6 +113,17 @@ void vfio_ap_shim_vfio_get_device(struct vfio_device *vdev)
 void vfio_ap_shim_vfio_put_device(struct vfio_device *vdev)
 {
 	vfio_put_device(vdev);
+}
+
+bool vfio_ap_shim_has_dma_logging(void)
+{
+	return IS_ENABLED(CONFIG_IOMMUFD_DRIVER);
+}
+
+void vfio_ap_shim_iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
+				  size_t length)
+{
+	iova_bitmap_set(bitmap, iova, length);
 }
 
 u64 vfio_ap_shim_page_to_phys(struct page *page)

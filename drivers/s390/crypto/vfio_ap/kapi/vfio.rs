@@ -13,6 +13,7 @@ use super::{
 };
 use core::ptr::NonNull;
 use kernel::{
+    bindings,
     device,
     error::{
         from_err_ptr,
@@ -20,6 +21,7 @@ use kernel::{
         to_result, //
     },
     new_mutex,
+    page::PAGE_SIZE,
     prelude::*,
     sync::{
         Arc,
@@ -68,15 +70,16 @@ struct Data<T> {
 ///
 /// Anybody can hold a reference to the device for as long as they like, also when it was
 /// unregistered and the module is gone. VFIO looks at `ops` once more when the last reference is
-/// put. So they are here, and those for migration with them, where they live as long as the device
-/// does, and have no function for the release: from unregistering on, neither code nor data of the
-/// module is used. A function that tells the module of the release would have to return to VFIO
-/// afterwards, and could not know whether it still exists then.
+/// put. So they are here, and those for migration and logging with them, where they live as long as
+/// the device does, and have no function for the release: from unregistering on, neither code nor
+/// data of the module is used. A function that tells the module of the release would have to return
+/// to VFIO afterwards, and could not know whether it still exists then.
 #[repr(C)]
 struct Inner<T> {
     raw: Opaque<own::vfio_device>,
     ops: own::vfio_device_ops,
     mig_ops: own::vfio_migration_ops,
+    log_ops: own::vfio_log_ops,
     // All zeroes, which is `None`, unless the device is registered.
     data: Option<Pin<KBox<Data<T>>>>,
 }
@@ -106,6 +109,12 @@ impl<T: Ops + migration::Ops> Registration<T> {
         attach_ioas: Some(own::vfio_iommufd_emulated_attach_ioas),
         detach_ioas: Some(own::vfio_iommufd_emulated_detach_ioas),
         ..pin_init::zeroed()
+    };
+
+    const LOG_OPS: own::vfio_log_ops = own::vfio_log_ops {
+        log_start: Some(Self::log_start_callback),
+        log_stop: Some(Self::log_stop_callback),
+        log_read_and_clear: Some(Self::log_read_and_clear_callback),
     };
 
     /// Registers a device that is a child of `parent`, whose driver has to be bound to it and to
@@ -139,6 +148,10 @@ impl<T: Ops + migration::Ops> Registration<T> {
             (*inner.as_ptr()).mig_ops = migration::Callbacks::<T>::OPS;
             (*raw).mig_ops = &raw const (*inner.as_ptr()).mig_ops;
             (*raw).migration_flags = migration::Callbacks::<T>::FLAGS;
+            (*inner.as_ptr()).log_ops = Self::LOG_OPS;
+            if own::vfio_ap_shim_has_dma_logging() {
+                (*raw).log_ops = &raw const (*inner.as_ptr()).log_ops;
+            }
             (*inner.as_ptr()).data = Some(data);
         }
 
@@ -258,6 +271,82 @@ impl<T: Ops + migration::Ops> Registration<T> {
         if let Some(data) = unsafe { Self::data(raw) } {
             T::request(&data.ops, count);
         }
+    }
+}
+
+// Logging of what the device writes. User space asks for it while the device is open.
+impl<T: Ops + migration::Ops> Registration<T> {
+    /// # Safety
+    ///
+    /// As for [`Self::data`].
+    unsafe fn pins(raw: *mut own::vfio_device) -> Result<Arc<Pins>> {
+        // SAFETY: By the safety requirements.
+        let data = unsafe { Self::data(raw) }.ok_or(ENODEV)?;
+        let pins = data.pins.lock().clone();
+
+        pins.ok_or(ENODEV)
+    }
+
+    extern "C" fn log_start_callback(
+        raw: *mut own::vfio_device,
+        _ranges: *mut bindings::rb_root_cached,
+        _nnodes: u32,
+        page_size: *mut u64,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
+            let pins = unsafe { Self::pins(raw) }?;
+
+            // There is little to log, so what is asked for later is all that counts.
+            pins.start_log()?;
+            // SAFETY: VFIO passes a pointer to a variable of its own.
+            unsafe { *page_size = PAGE_SIZE as u64 };
+            Ok(0)
+        })
+    }
+
+    extern "C" fn log_stop_callback(raw: *mut own::vfio_device) -> c_int {
+        from_result(|| {
+            // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
+            let pins = unsafe { Self::pins(raw) }?;
+
+            pins.stop_log().map(|()| 0)
+        })
+    }
+
+    extern "C" fn log_read_and_clear_callback(
+        raw: *mut own::vfio_device,
+        iova: usize,
+        length: usize,
+        bitmap: *mut own::iova_bitmap,
+    ) -> c_int {
+        from_result(|| {
+            let begin = iova as u64;
+            let Some(length) = (length as u64).checked_sub(1) else {
+                return Ok(0);
+            };
+            let end = begin.saturating_add(length);
+            // A page that is there in part is one that was written.
+            let first = begin & !(PAGE_SIZE as u64 - 1);
+            // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
+            let pins = unsafe { Self::pins(raw) }?;
+
+            // Setting bits may wait for user space, so no lock is held.
+            for (from, to) in pins.take_log(first, end)? {
+                let from = from.max(begin);
+                let to = (to | (PAGE_SIZE as u64 - 1)).min(end);
+
+                // SAFETY: VFIO passes a bitmap for this range, in which the addresses are.
+                unsafe {
+                    own::vfio_ap_shim_iova_bitmap_set(
+                        bitmap,
+                        from as usize,
+                        (to - from + 1) as usize,
+                    )
+                };
+            }
+            Ok(0)
+        })
     }
 }
 

@@ -11,6 +11,7 @@
 //! Locking is the caller's: every type is an ordinary value, changed through `&mut`.
 
 pub mod aqic;
+pub mod dirty;
 pub mod guest;
 pub mod host;
 pub mod id;
@@ -34,6 +35,7 @@ pub use self::{
         PqapGr0,
         UnknownFunctionCode, //
     },
+    dirty::DirtyPages,
     guest::{
         GuestMatrix,
         PassableTable, //

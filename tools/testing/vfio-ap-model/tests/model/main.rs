@@ -3,6 +3,7 @@
 //! The promises of the model, one file for each part of it.
 
 mod common;
+mod dirty;
 mod guests;
 mod hardware;
 mod ids;
