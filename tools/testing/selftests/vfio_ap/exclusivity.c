@@ -2,6 +2,8 @@
 /*
  * An APQN belongs to one mediated device or to the host, never to two.
  */
+#include <time.h>
+
 #include "lib/test.h"
 
 FIXTURE(exclusivity)
@@ -11,6 +13,15 @@ FIXTURE(exclusivity)
 	unsigned int a;
 	unsigned int d;
 	unsigned int nr_overrides;	/* of queues of the first adapters */
+};
+
+FIXTURE_VARIANT(exclusivity)
+{
+	int unused;
+};
+
+FIXTURE_VARIANT_ADD(exclusivity, mdevs)
+{
 };
 
 FIXTURE_SETUP(exclusivity)
@@ -66,6 +77,54 @@ TEST_F(exclusivity, domain_last)
 	EXPECT_MATRIX(self->second, "%02x.\n", self->a);
 	EXPECT_MATRIX(self->first, "%02x.%04x\n", self->a, self->d);
 }
+
+/* How many records of vfio_ap the kernel's log has had since it was opened. */
+static unsigned int log_records(int log, const char *name)
+{
+	unsigned int n = 0;
+	char record[8192];
+	ssize_t size;
+
+	/* EPIPE: some were overwritten. */
+	while ((size = read(log, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		if (size <= 0)
+			continue;
+		record[size] = '\0';
+		n += !!strstr(record, name);
+	}
+	return n;
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+/* Who refuses a thousand times tells the log ten times in five seconds, with both names. */
+TEST_F(exclusivity, refusals_do_not_fill_the_log)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	unsigned int i, records;
+	double start;
+
+	ASSERT_LE(0, log);
+	ASSERT_EQ(0, mdev_assign(self->second, "assign_adapter", self->a));
+	/* What others have said counts as well. */
+	sleep(5);
+	lseek(log, 0, SEEK_END);
+	start = now();
+	for (i = 0; i < 1000; i++)
+		ASSERT_EQ(-EADDRINUSE, mdev_assign(self->second, "assign_domain", self->d));
+	records = log_records(log, self->first);
+	close(log);
+	EXPECT_LE(1, records);
+	/* At most two intervals are cut by the beginning and the end. */
+	EXPECT_GE(10 * (unsigned int)((now() - start) / 5 + 2), records);
+}
+C_DEFECT(exclusivity, mdevs, refusals_do_not_fill_the_log, "tells it each time");
 
 TEST_F(exclusivity, adapter_last)
 {

@@ -7,6 +7,9 @@
  * In the emulated host a module stands in for the Ultravisor, and this program runs
  * with a vfio_ap that asks that (tools/testing/machine/tests/ultravisor).
  */
+#include <sys/ioctl.h>
+#include <linux/vfio.h>
+
 #include "lib/test.h"
 
 #define STANDIN	"/sys/module/ultravisor_standin/parameters/"
@@ -150,4 +153,38 @@ TEST_F(protected, is_not_asked_otherwise)
 			  &result), guest->vmm.error);
 	EXPECT_EQ(AP_RC_NORMAL, result.rc);
 	EXPECT_EQ(0, parameter(STANDIN "asked"));
+}
+
+/*
+ * KVM takes its GISA from a guest that becomes a protected one, and warns if a subclass is
+ * registered then. A monitor resets the device before: none is, and interrupts work
+ * afterwards.
+ */
+TEST_F(protected, reset_gives_up_subclass)
+{
+	struct guest *guest = &self->guest;
+	struct ap_result result;
+	const char *wrong;
+
+	answers(_metadata, false, true);
+	ASSERT_OK(ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result),
+		  guest->vmm.error);
+	ASSERT_EQ(AP_RC_NORMAL, result.rc);
+	/* Asked again, with the subclass registered. */
+	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, AQIC_IR | AQIC_ISC(ISC), GUEST_NIB,
+			  &result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_ALREADY, result.rc);
+	EXPECT_EQ(0x80 >> ISC, parameter(STANDIN "alert_mask"));
+
+	ASSERT_EQ(0, ioctl(guest->vfio.device, VFIO_DEVICE_RESET));
+	answers(_metadata, true, true);
+	ASSERT_OK(ap_aqic(&guest->vmm, guest->apqn, AQIC_IR | AQIC_ISC(ISC), GUEST_NIB,
+			  &result), guest->vmm.error);
+	EXPECT_EQ(AP_RC_NORMAL, result.rc);
+	EXPECT_EQ(0, parameter(STANDIN "alert_mask"));
+	ASSERT_OK(ap_await(&guest->vmm, guest->apqn, AP_RC_NORMAL, AP_IRQ, AP_IRQ,
+			   &result), guest->vmm.error);
+	wrong = guest_request(guest, PSMID, ISC);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
 }

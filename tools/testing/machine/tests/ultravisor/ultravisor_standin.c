@@ -8,7 +8,8 @@
  *
  * Parameters, in /sys/module/ultravisor_standin/parameters: whether guests count as
  * protected, whether their pages are shared; and how often that was asked, and for
- * which page last.
+ * which page last; and which interruption subclasses a guest had registered when KVM
+ * was last asked.
  */
 #include <linux/kvm_host.h>
 #include <linux/module.h>
@@ -22,10 +23,13 @@ static unsigned int asked;
 module_param(asked, uint, 0600);
 static unsigned long page;
 module_param(page, ulong, 0600);
+static unsigned int alert_mask;
+module_param(alert_mask, uint, 0600);
 
 bool standin_pv_cpu_is_protected(struct kvm_vcpu *vcpu);
 bool standin_pv_cpu_is_protected(struct kvm_vcpu *vcpu)
 {
+	alert_mask = READ_ONCE(vcpu->kvm->arch.gisa_int.alert.mask);
 	return protected;
 }
 EXPORT_SYMBOL_GPL(standin_pv_cpu_is_protected);
