@@ -14,6 +14,8 @@ docs_jobs() {
 				"$REPO_DIR/$document"
 		done
 	done < <(cd "$REPO_DIR" && grep -rl '^\.\. replay: ' --include='*.rst' Documentation)
+	job 15 40 docs/real-machine -- tap_of docs/real-machine \
+		"$REPO_DIR/tools/testing/documentation/real-machine"
 	job 10 2 docs/parity -- docs_parity
 }
 
