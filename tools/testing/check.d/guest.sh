@@ -11,6 +11,9 @@ guest_jobs() {
 			job 10 120 "guest/driver $(which_host "$driver" "$cpus")" -- \
 				guest_of "$driver" "$cpus"
 		done
+		job 10 150 "guest/nested [$driver]" -- tap_of "guest/nested [$driver]" "${RUN[@]}" \
+			--driver="$driver" --no-load --mem=2G --ap=accel:5@6 --timeout=7200 \
+			--share="$MACHINE_DIR/tests/nested" --no-stdin -- ./inside
 	done
 	job 10 90 guest/linux-guest -- tap_of guest/linux-guest "${RUN[@]}" --driver=c --no-stdin \
 		--timeout=7200 --share="$MACHINE_DIR/tests" -- ./linux-guest

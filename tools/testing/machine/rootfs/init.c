@@ -14,6 +14,8 @@
  *   address	that of the first network device, in a network of 256 addresses
  *   terminal	if it exists, the command gets a terminal (rows and columns)
  *   modules	what is found at /lib/modules
+ *   host		if it exists, the directory exported as "host" goes to /run/host: another
+ *		machine's of this kind, with modules and a kernel
  *   share	if it exists, the directory exported as "share" goes to /mnt
  */
 #define _GNU_SOURCE
@@ -42,6 +44,7 @@
 #include "frame.h"
 
 #define MACHINE		"/run/machine"
+#define HOST		"/run/host"
 #define P9_OPTIONS	"trans=virtio,version=9p2000.L,msize=512000,"
 
 static int port = -1;
@@ -586,6 +589,13 @@ int main(void)
 		mount_or_fail("machine", MACHINE, "9p", MS_RDONLY, P9_OPTIONS "cache=loose");
 	if (!access(MACHINE "/modules", F_OK))
 		mount_or_fail(MACHINE "/modules", "/lib/modules", NULL, MS_BIND, NULL);
+	if (!access(MACHINE "/host", F_OK)) {
+		if (mkdir(HOST, 0755))
+			fail("making %s: %s", HOST, strerror(errno));
+		mount_or_fail("host", HOST, "9p", MS_RDONLY, P9_OPTIONS "cache=loose");
+		if (!access(HOST "/modules", F_OK))
+			mount_or_fail(HOST "/modules", "/lib/modules", NULL, MS_BIND, NULL);
+	}
 	if (!access(MACHINE "/share", F_OK))
 		mount_or_fail("share", "/mnt", "9p", 0, P9_OPTIONS "cache=mmap");
 	hostname = read_file(MACHINE "/hostname", NULL);
