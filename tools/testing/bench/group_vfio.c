@@ -118,7 +118,7 @@ void group_reset(void)
 
 	for (a = 0; a < 16; a++) {
 		snprintf(name, sizeof(name), "card%02x", host.adapter[a]);
-		set_reset_time(name, 50);
+		set_time(name, "reset-time", 50);
 	}
 	for (i = 0; i < ARRAY_SIZE(reset_sizes); i++)
 		use_device(reset_sizes[i], 50);

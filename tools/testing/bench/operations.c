@@ -50,6 +50,8 @@ static const struct group {
 	  "a scan of the AP bus, which finds an adapter gone, or back" },
 	{ "isolation", { 1, 4 }, group_isolation,
 	  "one guest while another one is reset" },
+	{ "migration", { 4, 256 }, group_migration,
+	  "both ends of a live migration" },
 };
 
 const struct size sizes[] = { { 1, 1 }, { 4, 16 }, { 8, 64 }, { 16, 256 } };
@@ -212,11 +214,11 @@ void hardware_change(const char *name, const char *format, ...)
 	mark_change(command);
 }
 
-void set_reset_time(const char *object, unsigned int ms)
+void set_time(const char *object, const char *which, unsigned int ms)
 {
 	hardware_change("qom-set",
-			"\"path\":\"" BRIDGE "/%s\",\"property\":\"reset-time\",\"value\":%u",
-			object, ms);
+			"\"path\":\"" BRIDGE "/%s\",\"property\":\"%s\",\"value\":%u",
+			object, which, ms);
 }
 
 /* --- mediated devices ---------------------------------------------------- */

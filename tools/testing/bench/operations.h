@@ -97,8 +97,8 @@ static inline void op_begin(struct op *op)
  */
 void __printf(2, 3) hardware_change(const char *command,
 				    const char *arguments, ...);
-/* @object is "cardXX" or "XX.XXXX". */
-void set_reset_time(const char *object, unsigned int ms);
+/* @object is "cardXX" or "XX.XXXX", @which "reset-time" or another of its times. */
+void set_time(const char *object, const char *which, unsigned int ms);
 
 void op_report(const struct op *op, uint64_t nanoseconds);
 
@@ -167,5 +167,6 @@ void group_reset(void);
 void group_size(void);
 void group_scan(void);
 void group_isolation(void);
+void group_migration(void);
 
 #endif /* VFIO_AP_BENCH_OPERATIONS_H */
