@@ -13,7 +13,7 @@
 #include "operations.h"
 
 #define ISC		3
-#define STREAM_MAX	(1 << 20)
+#define STREAM_MAX	0x100000
 
 static char stream[STREAM_MAX];
 

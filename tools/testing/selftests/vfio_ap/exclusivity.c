@@ -124,6 +124,7 @@ TEST_F(exclusivity, refusals_do_not_fill_the_log)
 	/* At most two intervals are cut by the beginning and the end. */
 	EXPECT_GE(10 * (unsigned int)((now() - start) / 5 + 2), records);
 }
+
 C_DEFECT(exclusivity, mdevs, refusals_do_not_fill_the_log, "tells it each time");
 
 TEST_F(exclusivity, adapter_last)
