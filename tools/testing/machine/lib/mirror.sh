@@ -124,7 +124,7 @@ understand() {
 # no_answer LOG: prints why, if the log says that the mirror did not answer.
 no_answer() {
 	local text
-	text=$(grep -m 1 -oiE "could not resolve '?[^ ']*|temporary failure resolving '?[^ ']*|network is unreachable|no route to host|connection (refused|timed out|reset)|could not connect to [^ ]*|unable to connect to [^ ]*|couldn.t connect to server|503 +Service Unavailable|50[0-9] +[A-Z][A-Za-z ]*" "$1" |
+	text=$(grep -m 1 -oiE "could not resolve '?[^ ']*|temporary failure resolving '?[^ ']*|network is unreachable|no route to host|connection (refused|timed out|reset)|could not connect to [^ ]*|unable to connect to [^ ]*|couldn.t connect to server|50[0-9] +(internal|not|bad|service|gateway|http)[a-z ]*" "$1" |
 		head -n 1) || return
 	echo "does not answer (${text,})"
 }
