@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Front door: 'make help' says what there is. What the module itself is built
-# from is in Kbuild, which the kernel's build reads in place of this file.
+# from begins in Kbuild, which the kernel's build reads in place of this file.
 
 MACHINE := tools/testing/machine
 

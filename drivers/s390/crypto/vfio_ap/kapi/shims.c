@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The functions declared in include/shims.h.
+ * The functions declared in shims.h.
  */
 
 #include <linux/device.h>
@@ -17,8 +17,8 @@
 #include <asm/debug.h>
 #include <asm/facility.h>
 #include <ap_bus.h>
-#include <shims.h>
-#include <version.h>
+#include "shims.h"
+#include "../version.h"
 
 /* The other fields are in module!, which has no keys for these. */
 MODULE_VERSION(VFIO_AP_VERSION);

@@ -24,7 +24,8 @@ module_make() {
 copy_module_sources() {
 	mkdir -p "$1"
 	(cd "$REPO_DIR" && find Kbuild drivers include -type f \
-		\( -name '*.rs' -o -name '*.[ch]' -o -name Kbuild -o -name '*_parameters' \) \
+		\( -name '*.rs' -o -name '*.[ch]' -o -name Kbuild -o -name Makefile \
+		-o -name '*_parameters' \) \
 		! -name '*.mod.c' ! -name '*_generated.rs' -print0 |
 		tar -c --null -T -) | tar -x -C "$1"
 }

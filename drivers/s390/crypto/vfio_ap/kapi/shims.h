@@ -3,8 +3,7 @@
  * Functions for what the kernel's headers only have as static inline functions
  * and macros, or as members of structures too large to describe to Rust.
  *
- * Each does one thing and decides nothing. They are defined in
- * drivers/s390/crypto/vfio_ap/kapi/shims.c.
+ * Each does one thing and decides nothing. They are defined in shims.c.
  */
 #ifndef VFIO_AP_SHIMS_H
 #define VFIO_AP_SHIMS_H
