@@ -3,7 +3,8 @@
 //! The model floor of the vfio_ap driver, compiled natively to be tested.
 //!
 //! This crate has no code of its own: it is `drivers/s390/crypto/vfio_ap/model`, as the kernel
-//! module has it. The tests are in `tests/`, but for what the compiler itself must refuse:
+//! module has it. The tests are in `tests/` and, as far as they are KUnit tests as well, beside the
+//! model; but for what the compiler itself must refuse:
 //!
 //! A guest's matrix comes from the filter only.
 //!
@@ -38,3 +39,7 @@
 
 #[path = "../../../../drivers/s390/crypto/vfio_ap/model/mod.rs"]
 pub mod model;
+
+#[cfg(test)]
+#[path = "../../../../drivers/s390/crypto/vfio_ap/model_kunit.rs"]
+mod model_kunit;

@@ -4,9 +4,8 @@
 //!
 //! The numbers, masks, sets and rules of the field as plain values: who may own which queue, what
 //! may be passed to a guest, what a response code means, and how the attributes spell all that.
-//! Nothing here talks to hardware, takes a lock, allocates or panics; only `core` is used. The same
-//! files are compiled into the kernel module and into the Cargo crate
-//! `tools/testing/vfio-ap-model`, where they are tested natively.
+//! Nothing here talks to hardware, takes a lock, allocates or panics; only `core` is used, so that
+//! the same files can be compiled and tested outside of a kernel.
 //!
 //! Locking is the caller's: every type is an ordinary value, changed through `&mut`.
 
