@@ -232,9 +232,8 @@ works_again() {
 		succeeds "$1" small "$2"
 		return
 	fi
-	output=$(guest "timeout $((LIMIT / 5)) zcrypt-rsa --quiet --queue $2 --bits 1024 --count 2" \
-		2>&1) ||
-		status=$?
+	output=$(guest "timeout $((LIMIT / 5)) zcrypt-rsa --quiet --queue $2 \
+		--bits 1024 --count 2" 2>&1) || status=$?
 	if ((status == 124)); then
 		echo "ok $((++count)) $1 # XFAIL C driver: leaves the host's interrupts on"
 	else
@@ -291,7 +290,8 @@ test_boot() {
 	assign assign_domain "$d"
 	assign assign_control_domain "$d"
 	succeeds "host: the assigned queues can be passed on" soon host_has $queues
-	guest_start --mdev "$UUID" --cpus "$CPUS" --log "$work/log" --watchdog "$LIMIT" 2>"$work/errors"
+	guest_start --mdev "$UUID" --cpus "$CPUS" --log "$work/log" --watchdog "$LIMIT" \
+		2>"$work/errors"
 	result "a guest with $CPUS CPUs boots" $? "$(tail -n 40 "$work/errors" "$work/log")"
 	guest "$GUEST_FUNCTIONS"
 	same "guest: it has $CPUS CPUs" "$CPUS" "$(guest nproc)"
@@ -330,7 +330,8 @@ test_bus() {
 }
 
 adapter_interrupts() {
-	guest "cat /proc/interrupts" | awk '$1 == "APB:" { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i }
+	guest "cat /proc/interrupts" | awk '
+		$1 == "APB:" { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i }
 		END { print n + 0 }'
 }
 
