@@ -26,6 +26,11 @@ help:
 	@echo '                        makes drivers/s390/crypto/vfio_ap/vfio_ap.ko'
 	@echo '  make modules_install KDIR=DIR [INSTALL_MOD_PATH=DIR]'
 	@echo
+	@echo 'The driver in a kernel of your own, and for review:'
+	@echo '  make patches KDIR=DIR [PATCHES=DIR] [FROM="NAME <ADDRESS>"]'
+	@echo '                        writes it as a series of patches for the source of Linux 7.3 in'
+	@echo '                        KDIR to PATCHES (patches/); tools/patches/write --help'
+	@echo
 	@echo '  make clean            removes what was built in this directory'
 	@echo '  make clean-cache      removes what the set-up has installed and built'
 
@@ -78,6 +83,14 @@ else ifeq ($(wildcard $(KDIR)/include/config/kernel.release),)
 	@exit 2
 endif
 
+patches:
+ifeq ($(KDIR),)
+	@echo "Patches for which kernel? Give KDIR=<source of Linux 7.3>." >&2
+	@exit 2
+else
+	@tools/patches/write $(if $(FROM),--from='$(FROM)') $(KDIR) $(PATCHES)
+endif
+
 # By hand, so that no kernel is needed for it.
 clean:
 	@find Kbuild drivers include \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
@@ -91,4 +104,4 @@ clean-cache:
 	@$(MACHINE)/setup --remove
 
 .PHONY: help demo demo-migration check shell setup bench bench-profile bench-machine modules \
-	modules_install check-kdir clean clean-cache
+	modules_install check-kdir patches clean clean-cache

@@ -593,19 +593,22 @@ bool module_has_references(void *references)
 int test_module_load(const char *name)
 {
 	const char *directory = getenv("VFIO_AP_TEST_MODULES");
-	char path[256], program[200];
+	char path[256], program[180];
 	ssize_t length;
 
-	if (!directory) {
-		/* They lie beside the programs. */
-		length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-		if (length < 0)
-			return -errno;
-		program[length] = 0;
-		*strrchr(program, '/') = 0;
-		directory = program;
+	if (directory) {
+		snprintf(path, sizeof(path), "%s/%s.ko", directory, name);
+		return load(path);
 	}
-	snprintf(path, sizeof(path), "%s/%s.ko", directory, name);
+	/* They lie beside the programs, or where kselftest installs them. */
+	length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	if (length < 0)
+		return -errno;
+	program[length] = 0;
+	*strrchr(program, '/') = 0;
+	snprintf(path, sizeof(path), "%s/%s.ko", program, name);
+	if (access(path, F_OK))
+		snprintf(path, sizeof(path), "%s/modules/%s.ko", program, name);
 	return load(path);
 }
 
