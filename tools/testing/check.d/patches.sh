@@ -118,3 +118,70 @@ patches_maintainers() {
 	done < <(sed -n 's/^ create mode [0-9]* //p' "$dir"/*.patch | sort -u)
 	return $bad
 }
+
+patches_build_jobs() {
+	local cpus units=()
+	for cpus in "${CPUS[@]}"; do
+		units+=("$(patches_build_unit "$cpus")")
+	done
+	job 20 2400 patches-build/steps "${units[@]}" patches-build/kunit patches-build/kunitconfig -- \
+		patches_build
+}
+
+# patches_build_unit CPUS
+patches_build_unit() {
+	local cpus="$1 CPUs"
+	(($1 > 1)) || cpus="1 CPU"
+	printf 'patches-build/kselftest [%s]' "$cpus"
+}
+
+# patches_build: in a directory of the cache, which is left there if it fails.
+patches_build() {
+	local LINUX=$PATCHES_LINUX dir=$CACHE_DIR/work/patches cpus
+	remove "$dir"
+	mkdir -p "$dir"/{kernel,patches,share,kunit}
+	patches_write "$REPO_DIR" "$dir/patches" >&2 || return
+	cp -a "$(result_at linux)" "$dir/source"
+	tap_of patches-build/steps patches_build_in "$dir" "$dir/patches:/patches:ro" -- \
+		/repo/tools/patches/build-steps /repo/tools/testing/machine/kernel/config \
+		/repo/tools/patches/kernel.config
+	one patches-build/kunitconfig patches_kunitconfig "$dir"
+	tap_of patches-build/kunit patches_kunit "$dir"
+	patches_build_in "$dir" "$dir/share:/share" -- make -C /source O=/kernel ARCH=s390 \
+		CROSS_COMPILE=s390x-linux-gnu- TARGETS=vfio_ap FORCE_TARGETS=1 KDIR=/kernel \
+		KSFT_INSTALL_PATH=/share kselftest-install >&2 || return
+	for cpus in "${CPUS[@]}"; do
+		tap_of "$(patches_build_unit "$cpus")" patches_kselftest "$dir" "$cpus"
+	done
+	remove "$dir"
+}
+
+# patches_build_in DIR [FROM:TO[:ro]]... -- COMMAND...: with what is built there.
+patches_build_in() {
+	local dir=$1
+	shift
+	in_tree "$REPO_DIR:/repo:ro" "$dir/source:/source" "$dir/kernel:/kernel" \
+		"$(result emulator):/emulator:ro" "$@"
+}
+
+# kunit.py finds that the kernel that it is to build has all that .kunitconfig wants.
+patches_kunitconfig() {
+	patches_build_in "$1" "$1/kunit:/kunit" -- env -C /source tools/testing/kunit/kunit.py \
+		config --arch=s390 --cross_compile=s390x-linux-gnu- --build_dir=/kunit \
+		--kunitconfig=drivers/s390/crypto/vfio_ap
+}
+
+# The tests run in the kernel that was built: it has them, too.
+patches_kunit() {
+	patches_build_in "$1" -- env -C /source PATH="/emulator:/usr/sbin:/usr/bin:/sbin:/bin" \
+		tools/testing/kunit/kunit.py exec --arch=s390 --build_dir=/kernel --timeout=600 \
+		--raw_output=kunit vfio_ap_model
+}
+
+# patches_kselftest DIR CPUS
+patches_kselftest() {
+	"${RUN[@]}" --kernel="$1/kernel" --module="$1/kernel/drivers/s390/crypto/vfio_ap/vfio_ap.ko" \
+		--cpus="$2" --share="$1/share" --emulator-arg=-global \
+		--emulator-arg=ap-bridge.max-domain-id=200 --timeout=7200 --no-stdin -- \
+		./run_kselftest.sh
+}
