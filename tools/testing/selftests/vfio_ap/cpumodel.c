@@ -530,4 +530,3 @@ TEST_F(masks, qci_follows_the_matrix)
 				 host.domain[1]));
 	EXPECT_MASKS(2, 2, -1);
 }
-
