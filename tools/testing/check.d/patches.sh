@@ -175,7 +175,7 @@ patches_kunitconfig() {
 patches_kunit() {
 	patches_build_in "$1" -- env -C /source PATH="/emulator:/usr/sbin:/usr/bin:/sbin:/bin" \
 		tools/testing/kunit/kunit.py exec --arch=s390 --build_dir=/kernel --timeout=600 \
-		--raw_output=kunit vfio_ap_model
+		--raw_output=kunit --qemu_args="-L /usr/share/qemu" vfio_ap_model
 }
 
 # patches_kselftest DIR CPUS
