@@ -178,10 +178,20 @@ patches_kunit() {
 		--raw_output=kunit --qemu_args="-L /usr/share/qemu" vfio_ap_model
 }
 
-# patches_kselftest DIR CPUS
+# patches_kselftest DIR CPUS: the programs' results, and those of each of their tests, which
+# kselftest has as comments.
 patches_kselftest() {
 	"${RUN[@]}" --kernel="$1/kernel" --module="$1/kernel/drivers/s390/crypto/vfio_ap/vfio_ap.ko" \
 		--cpus="$2" --share="$1/share" --emulator-arg=-global \
 		--emulator-arg=ap-bridge.max-domain-id=200 --timeout=7200 --no-stdin -- \
-		./run_kselftest.sh
+		./run_kselftest.sh 2>&1 | awk '
+		/^(# )?1\.\.[0-9]+/ {
+			sub(/.*\.\./, "")
+			plan += $0
+			next
+		}
+		/^# (not )?ok [0-9]/ { sub(/^# /, "") }
+		{ print }
+		END { print "1.." plan + 0 }'
+	return "${PIPESTATUS[0]}"
 }
