@@ -134,7 +134,7 @@ patches_build_unit() {
 	printf 'patches-build/kselftest [%s]' "$cpus"
 }
 
-# patches_build: in a directory of the cache, which is left there if it fails.
+# patches_build: in a directory of the cache.
 patches_build() {
 	local LINUX=$PATCHES_LINUX dir=$CACHE_DIR/work/patches cpus
 	remove "$dir"
@@ -148,7 +148,10 @@ patches_build() {
 	tap_of patches-build/kunit patches_kunit "$dir"
 	patches_build_in "$dir" "$dir/share:/share" -- make -C /source O=/kernel ARCH=s390 \
 		CROSS_COMPILE=s390x-linux-gnu- TARGETS=vfio_ap FORCE_TARGETS=1 KDIR=/kernel \
-		KSFT_INSTALL_PATH=/share kselftest-install >&2 || return
+		KSFT_INSTALL_PATH=/share kselftest-install >&2 || {
+		remove "$dir"
+		return 1
+	}
 	for cpus in "${CPUS[@]}"; do
 		tap_of "$(patches_build_unit "$cpus")" patches_kselftest "$dir" "$cpus"
 	done
