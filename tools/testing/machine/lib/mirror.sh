@@ -50,6 +50,26 @@ debian_tree() {
 		--dpkgopt=force-unsafe-io "$@"
 }
 
+# userspace_choices: those of USERSPACE_CHOICES with the suite that the user space was
+# taken from, one in a line. They may have it in another way, too.
+userspace_choices() {
+	local suite choice
+	suite=$(sed 's/[ ,].*//; q' "$(result userspace)/.from")
+	for choice in "${USERSPACE_CHOICES[@]}"; do
+		[[ ${choice%% *} != "$suite" ]] || printf '%s\n' "$choice"
+	done
+}
+
+# s390x_packages FILE... SUITE: unpacks the packages in these lists, and what they need,
+# to $OUT, without what nobody reads here.
+s390x_packages() {
+	local suite=${!#}
+	debian_tree --variant=extract --arch=s390x --include="$(package_list "${@:1:$#-1}")" \
+		"$suite" "$OUT" "$(source_line deb "$suite")"
+	in_namespace rm -rf "$OUT"/usr/share/{doc,man,info,locale,lintian} \
+		"$OUT"/var/{cache,lib}/apt
+}
+
 # debian_file WANTED SUITE package|source|tarball NAME: leaves the package's file, the
 # source package's files, or its tarball without Debian's patches, in $OUT; the newest
 # version of the series WANTED.
