@@ -1,15 +1,33 @@
 # The tools that administrators use, with both drivers. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-tools_title="mdevctl and s390-tools, with both drivers"
+tools_title="mdevctl, s390-tools and libvirt, with both drivers"
 tools_steps="tree relay rootfs kernel emulator module"
 
 tools_jobs() {
 	local driver
 	for driver in "${DRIVERS[@]}"; do
 		job 10 25 "tools/mdevctl [$driver]" -- tools_of mdevctl "$driver"
-		job 10 15 "tools/masks [$driver]" -- tools_of masks "$driver"
+		job 10 20 "tools/masks [$driver]" -- tools_of masks "$driver"
 	done
+	wanted tools/libvirt || return 0
+	if ! have_libvirt; then
+		job 1 0 tools/libvirt -- record note tools/libvirt 0 0 0 0 0 \
+			"not tested: its packages cannot be had"
+		return
+	fi
+	# The second CPU is for QEMU, beside the guest that it runs.
+	for driver in "${DRIVERS[@]}"; do
+		job 15 70 "tools/libvirt [$driver]" -- tools_of libvirt "$driver" --tools --cpus=2
+	done
+}
+
+# have_libvirt: the root file system with it is there, or can be made. A mirror that has
+# not all of its packages is no reason to test nothing.
+have_libvirt() {
+	find_cache
+	step_key toolsrootfs
+	[[ -n $LIST || -d $(result toolsrootfs) ]] || "$MACHINE_DIR/setup" toolsrootfs
 }
 
 # tools_of PROGRAM DRIVER OPTION...
