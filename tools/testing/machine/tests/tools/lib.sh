@@ -93,6 +93,12 @@ start_udev() {
 	/usr/lib/systemd/systemd-udevd --daemon 2>/dev/null
 }
 
+# install_callout: by which mdevctl can change a device that is there.
+install_callout() {
+	mkdir -p /usr/lib/mdevctl/scripts.d/callouts
+	cp "${0%/*}/live-callout" /usr/lib/mdevctl/scripts.d/callouts/
+}
+
 # end: the plan, and the exit status.
 end() {
 	echo "1..$count"
