@@ -5,18 +5,29 @@ docs_title="the documents' examples, with both drivers"
 docs_steps="tree linux relay rootfs kernel emulator module"
 
 docs_jobs() {
-	local document driver name
+	local document driver
 	while read -r document; do
-		name=${document##*/}
 		for driver in "${DRIVERS[@]}"; do
-			job 10 60 "docs/$name [$driver]" -- one "docs/$name [$driver]" \
-				"$REPO_DIR/tools/testing/documentation/replay" --driver="$driver" \
-				"$REPO_DIR/$document"
+			document_job 10 60 docs "$document" "$driver"
 		done
-	done < <(cd "$REPO_DIR" && grep -rl '^\.\. replay: ' --include='*.rst' Documentation)
+	done < <(documents | grep -vxF -f <(documents --tools))
 	job 15 40 docs/real-machine -- tap_of docs/real-machine \
 		"$REPO_DIR/tools/testing/documentation/real-machine"
 	job 10 2 docs/parity -- docs_parity
+}
+
+# documents [OPTION]: prints the documents with examples that are for a host with that
+# option. Those for 'run --tools' are replayed by the part 'tools'.
+documents() {
+	(cd "$REPO_DIR" && grep -rlE "^\.\. replay: ${1:+(.* )?$1( |\$)}" --include='*.rst' \
+		Documentation)
+}
+
+# document_job WEIGHT SECONDS PART DOCUMENT DRIVER: replays its examples.
+document_job() {
+	local unit="$3/${4##*/} [$5]"
+	job "$1" "$2" "$unit" -- one "$unit" "$REPO_DIR/tools/testing/documentation/replay" \
+		--driver="$5" "$REPO_DIR/$4"
 }
 
 docs_parity() {

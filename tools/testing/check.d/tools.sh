@@ -5,12 +5,16 @@ tools_title="mdevctl, s390-tools and libvirt, with both drivers"
 tools_steps="tree relay rootfs kernel emulator module"
 
 tools_jobs() {
-	local driver
+	local driver document documents needed=
+	mapfile -t documents < <(documents --tools)
 	for driver in "${DRIVERS[@]}"; do
 		job 10 25 "tools/mdevctl [$driver]" -- tools_of mdevctl "$driver"
 		job 10 20 "tools/masks [$driver]" -- tools_of masks "$driver"
 	done
-	wanted tools/libvirt || return 0
+	for document in libvirt "${documents[@]##*/}"; do
+		! wanted "tools/$document" || needed=1
+	done
+	[[ -n $needed ]] || return 0
 	if ! have_libvirt; then
 		job 1 0 tools/libvirt -- record note tools/libvirt 0 0 0 0 0 \
 			"not tested: its packages cannot be had"
@@ -19,6 +23,9 @@ tools_jobs() {
 	# The second CPU is for QEMU, beside the guest that it runs.
 	for driver in "${DRIVERS[@]}"; do
 		job 15 70 "tools/libvirt [$driver]" -- tools_of libvirt "$driver" --tools --cpus=2
+		for document in "${documents[@]}"; do
+			document_job 15 60 tools "$document" "$driver"
+		done
 	done
 }
 
