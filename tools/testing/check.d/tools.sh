@@ -10,6 +10,7 @@ tools_jobs() {
 	for driver in "${DRIVERS[@]}"; do
 		job 10 25 "tools/mdevctl [$driver]" -- tools_of mdevctl "$driver"
 		job 10 20 "tools/masks [$driver]" -- tools_of masks "$driver"
+		job 15 25 "tools/qemu [$driver]" -- tools_of qemu "$driver" --cpus=2
 	done
 	for document in libvirt "${documents[@]##*/}"; do
 		! wanted "tools/$document" || needed=1
