@@ -21,6 +21,7 @@ tools_jobs() {
 			"not tested: its packages cannot be had"
 		return
 	fi
+	STEPS+=(toolsrootfs)
 	# The second CPU is for QEMU, beside the guest that it runs.
 	for driver in "${DRIVERS[@]}"; do
 		job 15 70 "tools/libvirt [$driver]" -- tools_of libvirt "$driver" --tools --cpus=2
@@ -30,12 +31,12 @@ tools_jobs() {
 	done
 }
 
-# have_libvirt: the root file system with it is there, or can be made. A mirror that has
-# not all of its packages is no reason to test nothing.
+# have_libvirt: its packages are there, or can be had. A mirror that has not all of them is
+# no reason to test nothing; what is made of them has to be made, as everything else.
 have_libvirt() {
 	find_cache
-	step_key toolsrootfs
-	[[ -n $LIST || -d $(result toolsrootfs) ]] || "$MACHINE_DIR/setup" toolsrootfs
+	step_key toolsuserspace
+	[[ -n $LIST || -d $(result toolsuserspace) ]] || "$MACHINE_DIR/setup" toolsuserspace
 }
 
 # tools_of PROGRAM DRIVER OPTION...
