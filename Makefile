@@ -9,7 +9,7 @@ help:
 	@echo 'Trying it (needs Debian 12 or 13; installs and builds what is missing):'
 	@echo '  make demo             from sysfs to a Linux guest that does RSA: 10 seconds'
 	@echo '  make demo-migration   such a guest moves to another host: a minute and a half'
-	@echo '  make check            all tests, with both drivers: 20 minutes;'
+	@echo '  make check            all tests, with both drivers: half an hour;'
 	@echo '                        PARTS="PART[/PROGRAM[:TEST]]..." some of them, and'
 	@echo '                        tools/testing/check --help shows which there are'
 	@echo '  make shell            a login shell in the emulated host'
