@@ -63,7 +63,7 @@ fn owner_rows() -> Result<KVBox<OwnerRows>> {
     )
 }
 
-/// What a test needs to go on.
+/// Returns the value, or ends the test with an error.
 #[cfg(not(test))]
 fn some<T>(value: Option<T>) -> Result<T> {
     value.ok_or(EINVAL)
@@ -72,7 +72,7 @@ fn some<T>(value: Option<T>) -> Result<T> {
 #[cfg(test)]
 use self::outside::*;
 
-/// What the kernel crate has, outside of a kernel.
+/// Stands in for the kernel crate outside of a kernel.
 #[cfg(test)]
 mod outside {
     extern crate std;

@@ -136,7 +136,7 @@ struct Table {
     slots: KVec<Slot>,
     closed: bool,
     worker: Option<Pin<KBox<Worker<Unpinner>>>>,
-    /// The pages whose pins have ended since they were asked for; there while they are logged.
+    /// The pages whose pins have ended since a monitor asked for them; there while it logs.
     dirty: Option<DirtyPages>,
 }
 
@@ -451,11 +451,11 @@ impl Pins {
         Ok(())
     }
 
-    /// Stops to log that.
+    /// Stops to log them.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if they are not logged.
+    /// `EINVAL` if pages are not logged.
     pub(super) fn stop_log(&self) -> Result {
         let dirty = self.table.lock().dirty.take();
 
@@ -463,12 +463,12 @@ impl Pins {
     }
 
     /// Returns the first and the last page of each range of pages from `first` to `last` that
-    /// hardware may have written since they were asked for. Those that it may write now, it may
-    /// write again: they are among them each time.
+    /// hardware may have written since the last call. A page that hardware may still write is
+    /// among them each time.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if they are not logged, `ENOMEM`; then all are among the next ones.
+    /// `EINVAL` if pages are not logged; `ENOMEM`, after which the next call returns them.
     pub(super) fn take_log(&self, first: u64, last: u64) -> Result<KVec<(u64, u64)>> {
         let mut table = self.table.lock();
         let table = &mut *table;

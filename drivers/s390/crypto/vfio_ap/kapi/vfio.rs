@@ -274,7 +274,7 @@ impl<T: Ops + migration::Ops> Registration<T> {
     }
 }
 
-// Logging of what the device writes. User space asks for it while the device is open.
+// Logging of the pages that the device writes, which user space asks for.
 impl<T: Ops + migration::Ops> Registration<T> {
     /// # Safety
     ///
@@ -297,7 +297,7 @@ impl<T: Ops + migration::Ops> Registration<T> {
             // SAFETY: VFIO calls only for a registered device, and unregistering waits for it.
             let pins = unsafe { Self::pins(raw) }?;
 
-            // There is little to log, so what is asked for later is all that counts.
+            // There are few pages to log, so all are logged, and reports select.
             pins.start_log()?;
             // SAFETY: VFIO passes a pointer to a variable of its own.
             unsafe { *page_size = PAGE_SIZE as u64 };

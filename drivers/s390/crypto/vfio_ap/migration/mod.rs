@@ -3,8 +3,8 @@
 //! Live migration of the guest that has a mediated device open.
 //!
 //! There is one [`Migration`] for each mediated device, for as long as that exists. At the source
-//! it stops the guest's queues, and tells what the guest has; at the target it judges that, takes
-//! what it needs, and lets the guest go on. The machine monitor asks for each step.
+//! it stops the guest's queues and describes them; at the target it judges the description, takes
+//! the same queues, and lets the guest go on. The machine monitor asks for each step.
 
 mod looks;
 mod obstacle;

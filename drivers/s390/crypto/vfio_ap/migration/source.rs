@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The source's side of a migration: the stream that tells what the guest has.
+//! The source's side of a migration: it writes the stream that describes the guest's queues.
 
 use super::{
     obstacle::Obstacle,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The target's side of a migration: what the source has sent is judged, and taken.
+//! The target's side of a migration: it judges the stream, and takes the queues that the stream
+//! describes.
 //!
-//! Whatever can fail fails in the write of the stream's last byte: a monitor reports success for
-//! what is refused later. The driver gives back what that write takes, unless the guest runs here
-//! afterwards.
+//! Every step that can fail is part of the write of the stream's last byte: if the driver refuses
+//! later, a monitor reports success all the same. The driver gives the queues back unless the guest
+//! runs here afterwards.
 
 use super::{
     obstacle::Obstacle,
@@ -40,7 +41,7 @@ pub(super) struct Resuming {
     queues: KVVec<(Apqn, QueueInfo)>,
     states: KVVec<(Apqn, QueueState)>,
     masks: [Mask256; 3],
-    /// What was assigned by the stream, to a device without a matrix.
+    /// The matrix that the stream has assigned to a device without one.
     assigned: Option<Matrix>,
 }
 
@@ -166,8 +167,8 @@ impl Resuming {
         Ok(matrix)
     }
 
-    /// Takes what the guest will need. What is taken before an error is given back by
-    /// [`write`](Self::write).
+    /// Takes the guest's queues, and the resources of their interrupts. After an error,
+    /// [`write`](Self::write) gives them back.
     fn claim(&mut self, queues: &GuestQueues) -> Result<(), Obstacle> {
         let matrix = self.judge(queues)?;
 

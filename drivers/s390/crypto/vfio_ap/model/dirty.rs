@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pages that hardware may have written, for who copies a guest's memory while it runs.
+//! The pages that hardware may have written: a monitor that copies a running guest asks for them.
 
 use core::ops::RangeInclusive;
 
-/// A set of addresses that takes no memory: it may have more than what was added, never less.
+/// A set of pages of a fixed size. It has every page that was added, and may have others.
 ///
 /// A Linux guest has its notification indicator bytes in one page, so a few pages are enough to be
-/// exact. What does not fit is one range.
+/// exact. All further pages become one range that covers them.
 #[derive(Clone, Debug)]
 pub struct DirtyPages {
     pages: [u64; DirtyPages::EXACT],
     used: usize,
-    /// Covers all that found no place.
+    /// A range that covers the pages for which there was no place.
     others: Option<(u64, u64)>,
 }
 
@@ -23,7 +23,7 @@ impl Default for DirtyPages {
 }
 
 impl DirtyPages {
-    /// So many pages it has exactly.
+    /// The number of pages that the set has exactly.
     pub const EXACT: usize = 16;
 
     /// An empty one.
@@ -53,8 +53,8 @@ impl DirtyPages {
         });
     }
 
-    /// Takes out what is in a range of addresses, and calls `f` with the first and the last page of
-    /// each part of it.
+    /// Takes the pages in a range of addresses out of the set, and calls `f` with the first and the
+    /// last page of each part.
     pub fn take(&mut self, range: RangeInclusive<u64>, f: &mut dyn FnMut(u64, u64)) {
         let mut at = 0;
 
@@ -80,7 +80,7 @@ impl DirtyPages {
             return;
         }
         f(first.max(begin), last.min(end));
-        // What is left is one range, or it stays as it is: rather too much than too little.
+        // A range from the middle would leave two: then the set keeps all of it.
         self.others = match (begin <= first, last <= end) {
             (true, true) => None,
             (true, false) => end.checked_add(1).map(|next| (next, last)),

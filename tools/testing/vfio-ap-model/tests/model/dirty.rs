@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the log of written pages promises: nothing is missing, and little is too much.
+//! The log of written pages: it loses none, and it is exact for a few.
 
 use proptest::{
     collection::vec,
@@ -9,7 +9,7 @@ use proptest::{
 use std::collections::BTreeSet;
 use vfio_ap_model::model::*;
 
-/// What is taken from a range.
+/// Returns the ranges that a monitor gets which asks for this one.
 fn taken(dirty: &mut DirtyPages, first: u64, last: u64) -> Vec<(u64, u64)> {
     let mut ranges = Vec::new();
 
@@ -40,8 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Each page that was added is taken by the next one who asks for its range; what is taken is
-    /// in the range, and there is none of it if nothing was added.
+    /// Whoever asks for a range gets each page of it that was added before, and none outside.
     #[test]
     fn nothing_is_missing(steps in vec(step(), 0..200)) {
         let mut dirty = DirtyPages::new();
@@ -92,7 +91,7 @@ proptest! {
     }
 }
 
-/// Beyond that there is one range. Whoever asks for parts of it in order ends it.
+/// Further pages become one range. A monitor that asks for all parts in order empties it.
 #[test]
 fn many_are_a_range_that_ends() {
     let mut dirty = DirtyPages::new();
