@@ -47,7 +47,7 @@ patches_in_tree() {
 	local LINUX=$PATCHES_LINUX dir=$1
 	shift
 	in_tree "$REPO_DIR:/repo:ro" "$(result_at linux):/linux:ro" "$dir:/patches:ro" \
-		"$dir:/work" -- env -C /work "$@"
+		"$dir:/stage" -- env -C /stage "$@"
 }
 
 # They apply without fuzz, one after the other, and what they make is what is here.
@@ -57,10 +57,10 @@ patches_apply() {
 	patches_in_tree "$dir" bash -euo pipefail -c '
 		mkdir kernel
 		cd /linux
-		sed -n "s|^--- a/||p" /work/patches/*.patch | sort -u | while read -r file; do
-			[[ ! -e $file ]] || cp --parents "$file" /work/kernel
+		sed -n "s|^--- a/||p" /stage/patches/*.patch | sort -u | while read -r file; do
+			[[ ! -e $file ]] || cp --parents "$file" /stage/kernel
 		done
-		cd /work/kernel
+		cd /stage/kernel
 		for patch in ../patches/*.patch; do
 			[[ $patch == */0000-* ]] || patch -p1 --fuzz=0 --no-backup-if-mismatch <"$patch"
 		done
