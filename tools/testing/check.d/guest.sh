@@ -11,9 +11,8 @@ guest_jobs() {
 			job 10 120 "guest/driver $(which_host "$driver" "$cpus")" -- \
 				guest_of "$driver" "$cpus"
 		done
-		job 10 150 "guest/nested [$driver]" -- tap_of "guest/nested [$driver]" "${RUN[@]}" \
-			--driver="$driver" --no-load --mem=2G --ap=accel:5@6 --timeout=7200 \
-			--share="$MACHINE_DIR/tests/nested" --no-stdin -- ./inside
+		job 10 150 "guest/nested [$driver]" -- tests_of "guest/nested [$driver]" nested \
+			--driver="$driver" --no-load --mem=2G --ap=accel:5@6 --timeout=7200 -- ./inside
 	done
 	job 10 90 guest/linux-guest -- tap_of guest/linux-guest "${RUN[@]}" --driver=c --no-stdin \
 		--timeout=7200 --share="$MACHINE_DIR/tests" -- ./linux-guest
@@ -22,20 +21,12 @@ guest_jobs() {
 # guest_of DRIVER CPUS: what linux_guest.sh finds in a host with so many CPUs. With more
 # than one, the guest has as many, and the tests are those in which that matters.
 guest_of() {
-	local driver=$1 cpus=$2 arguments=(1) start=$EPOCHREALTIME dir status=0 why=
+	local driver=$1 cpus=$2 arguments=(1) share
 	((cpus == 1)) || arguments=(brief "$cpus")
-	dir=$(mktemp -d "$WORK/guest.XXXXXX")
-	mkdir "$dir/share"
-	cp "$REPO_DIR/tools/testing/selftests/vfio_ap/linux_guest.sh" "$ALARMS" "$dir/share/"
-	"${RUN[@]}" --driver="$driver" --cpus="$cpus" \
-		--ap=cca:4,accel:5,ep11:6,accel:7@4,6 --share="$dir/share" --log="$dir/console" \
-		--timeout=7200 --no-stdin -- \
-		./linux_guest.sh "${arguments[@]}" >"$dir/output" 2>&1 </dev/null || status=$?
-	if alarms -q "$dir/console"; then
-		why="the host's kernel complained; its log is above"
-		alarms -A 20 "$dir/console" | head -n 40 >>"$dir/output"
-	fi
-	report_tap "guest/driver $(which_host "$driver" "$cpus")" "$status" "$(since "$start")" \
-		"$dir/output" "$why"
-	rm -rf "$dir"
+	share=$(mktemp -d "$WORK/guest.XXXXXX")
+	cp "$REPO_DIR/tools/testing/selftests/vfio_ap/linux_guest.sh" "$ALARMS" "$share/"
+	host_tap "guest/driver $(which_host "$driver" "$cpus")" "$share" --driver="$driver" \
+		--cpus="$cpus" --ap=cca:4,accel:5,ep11:6,accel:7@4,6 --timeout=7200 -- \
+		./linux_guest.sh "${arguments[@]}"
+	rm -rf "$share"
 }

@@ -2,13 +2,7 @@
 # check.
 # shellcheck shell=bash
 
-# What the kernel says when something went wrong in it.
-ALARMS=$REPO_DIR/tools/testing/selftests/vfio_ap/lib/alarms.h
-
-# alarms OPTION... FILE: grep for that.
-alarms() {
-	grep -aF "${@:1:$#-1}" -f <(sed -n 's/^"\(.*\)",$/\1/p' "$ALARMS") "${!#}"
-}
+. "$MACHINE_DIR/lib/alarms.sh"
 
 # slug UNIT: its name as that of a file.
 slug() {
@@ -54,6 +48,32 @@ report() {
 	(($4 == 0)) || text+=", $4 skipped"
 	(($5 == 0)) || text+=", $5 known"
 	record "$verdict" "$1" "$2" "$3" "$4" "$5" "$6" "$text" "${7:-}"
+}
+
+# host_tap UNIT SHARE OPTION... -- COMMAND...: runs it in a host with that directory, and
+# reports its results. A complaint of the host's kernel is a failure.
+host_tap() {
+	local unit=$1 share=$2 start=$EPOCHREALTIME status=0 why='' dir
+	shift 2
+	dir=$(mktemp -d "$WORK/host.XXXXXX")
+	"${RUN[@]}" --share="$share" --log="$dir/console" --no-stdin "$@" >"$dir/output" 2>&1 \
+		</dev/null || status=$?
+	if alarms -q "$dir/console"; then
+		why="the host's kernel complained; its log is above"
+		alarms -A 20 "$dir/console" | head -n 40 >>"$dir/output"
+	fi
+	report_tap "$unit" "$status" "$(since "$start")" "$dir/output" "$why"
+	rm -rf "$dir"
+}
+
+# tests_of UNIT DIR OPTION... -- COMMAND...: the same with the tests in machine/tests/DIR,
+# and what all of these need.
+tests_of() {
+	local unit=$1 share
+	share=$(mktemp -d "$WORK/tests.XXXXXX")
+	cp "$MACHINE_DIR/tests/$2"/* "$MACHINE_DIR/tests/tap.sh" "$ALARMS" "$share/"
+	host_tap "$unit" "$share" "${@:3}"
+	rm -rf "$share"
 }
 
 # was_reported UNIT

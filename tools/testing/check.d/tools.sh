@@ -41,6 +41,6 @@ have_libvirt() {
 
 # tools_of PROGRAM DRIVER OPTION...
 tools_of() {
-	tap_of "tools/$1 [$2]" "${RUN[@]}" --driver="$2" "${@:3}" --ap=accel:2,cca:3,ep11:10@6,7,42 \
-		--share="$MACHINE_DIR/tests/tools" --timeout=3600 --no-stdin -- "./$1"
+	tests_of "tools/$1 [$2]" tools --driver="$2" "${@:3}" --ap=accel:2,cca:3,ep11:10@6,7,42 \
+		--timeout=3600 -- "./$1"
 }

@@ -1,20 +1,7 @@
 # What both levels begin with. To be sourced by bash.
 # shellcheck shell=bash
 
-count=0
-failed=0
-
-# same NAME WANTED IS
-same() {
-	count=$((count + 1))
-	if [[ $2 == "$3" ]]; then
-		echo "ok $count $1"
-	else
-		echo "not ok $count $1"
-		printf '# wanted: %s\n# is: %s\n' "$2" "$3"
-		failed=1
-	fi
-}
+. ./tap.sh
 
 # passed_through: gives the queue to vfio_ap, and prints the directory of a mediated device
 # with it.
@@ -31,15 +18,4 @@ passed_through() {
 	echo 5 >"$devices/$uuid/assign_adapter"
 	echo 6 >"$devices/$uuid/assign_domain"
 	echo "$devices/$uuid"
-}
-
-# complaints: what the kernel has to say that it should not.
-complaints() {
-	dmesg | grep -E "WARNING|BUG|Oops|Call Trace" | head -n 5
-}
-
-finish() {
-	echo "1..$count"
-	((!failed))
-	exit
 }

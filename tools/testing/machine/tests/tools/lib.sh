@@ -7,29 +7,9 @@ readonly MATRIX=/sys/devices/vfio_ap/matrix
 # In seconds. Only a hang takes that long, however busy the machine is.
 readonly LIMIT=600
 
-count=0
-failed=0
+. "${0%/*}/tap.sh"
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
-
-# result NAME STATUS [TEXT]: one test's result, and what explains a failure.
-result() {
-	local verdict=ok
-	if (($2)); then
-		verdict='not ok'
-		failed=$((failed + 1))
-	fi
-	echo "$verdict $((++count)) $1"
-	if (($2)) && [[ -n ${3:-} ]]; then
-		sed 's/^/# /' <<<"$3"
-	fi
-}
-
-# same NAME WANTED IS
-same() {
-	[[ $2 == "$3" ]]
-	result "$1" $? "wanted: $2"$'\n'"is: $3"
-}
 
 # succeeds NAME COMMAND...: what the command says is left in $said.
 succeeds() {
@@ -97,11 +77,4 @@ start_udev() {
 install_callout() {
 	mkdir -p /usr/lib/mdevctl/scripts.d/callouts
 	cp "${0%/*}/live-callout" /usr/lib/mdevctl/scripts.d/callouts/
-}
-
-# end: the plan, and the exit status.
-end() {
-	echo "1..$count"
-	((!failed))
-	exit
 }
