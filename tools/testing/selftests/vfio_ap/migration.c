@@ -192,7 +192,7 @@ static void takes_looks(struct __test_metadata *_metadata, struct guest *guest, 
 
 /* The stream of a guest whose interrupts are on, or not; then nobody has its queues. */
 static void save(struct __test_metadata *_metadata, struct guest *guest, struct stream *stream,
-		 bool irq, bool request)
+		 bool irq, bool request, bool pre_copy)
 {
 	int device = guest->vfio.device, fd;
 	struct ap_result result;
@@ -205,15 +205,25 @@ static void save(struct __test_metadata *_metadata, struct guest *guest, struct 
 		ASSERT_EQ(0, ap_nqap(&guest->vmm, guest->apqn, PSMID, length, &result));
 		ASSERT_EQ(0, result.rc);
 	}
-	ASSERT_EQ(0, set_state(device, STOP_COPY, &fd));
+	if (pre_copy) {
+		ASSERT_EQ(0, set_state(device, PRE_COPY, &fd));
+		ASSERT_EQ(-ENOMSG, read_all(fd, stream, STREAM_MAX));
+		/* The guest still runs. */
+		EXPECT_EQ(irq, irq_is_on(guest));
+		ASSERT_EQ(0, set_state(device, STOP_COPY, NULL));
+	} else {
+		ASSERT_EQ(0, set_state(device, STOP_COPY, &fd));
+	}
 	ASSERT_LE(0, fd);
+	EXPECT_FALSE(irq_is_on(guest));
 	ASSERT_EQ(0, read_all(fd, stream, STREAM_MAX));
 	close(fd);
 	guest_down(guest);
 	ASSERT_EQ(0, mdev_remove(guest->uuid));
 }
 
-#define SAVE(irq, request)	save(_metadata, &self->guest, self->stream, irq, request)
+#define SAVE(irq, request)						\
+	save(_metadata, &self->guest, self->stream, irq, request, false)
 
 TEST_F(migration, is_offered)
 {
@@ -657,7 +667,7 @@ TEST_F(migration, dma_logging_of_many_pages)
 
 /* Another guest takes the place of the first, with its matrix and interrupts. */
 static void move(struct __test_metadata *_metadata, struct guest *guest, struct stream *stream,
-		 bool cdev, size_t piece, bool request)
+		 bool cdev, size_t piece, bool request, bool pre_copy)
 {
 	uint16_t apqn = guest->apqn;
 	enum ap_mode mode = guest->mode;
@@ -669,7 +679,7 @@ static void move(struct __test_metadata *_metadata, struct guest *guest, struct 
 	int fd;
 
 	ASSERT_LT(0, mdev_read(guest->uuid, "guest_matrix", before, sizeof(before)));
-	save(_metadata, guest, stream, true, request);
+	save(_metadata, guest, stream, true, request, pre_copy);
 	target_up_(_metadata, &target, 2, cdev, false);
 	target.apqn = apqn;
 	target.mode = mode;
@@ -698,12 +708,18 @@ static void move(struct __test_metadata *_metadata, struct guest *guest, struct 
 
 TEST_F(migration, move_with_requests)
 {
-	move(_metadata, &self->guest, self->stream, variant->cdev, STREAM_MAX, true);
+	move(_metadata, &self->guest, self->stream, variant->cdev, STREAM_MAX, true, false);
+}
+
+/* As QEMU does it: the file is read while the guest runs, and on when it has stopped. */
+TEST_F(migration, move_after_pre_copy)
+{
+	move(_metadata, &self->guest, self->stream, variant->cdev, STREAM_MAX, true, true);
 }
 
 TEST_F(migration, move_byte_by_byte)
 {
-	move(_metadata, &self->guest, self->stream, variant->cdev, 1, false);
+	move(_metadata, &self->guest, self->stream, variant->cdev, 1, false, false);
 }
 
 /* A processor that waits is woken, also by the second look. */
@@ -784,6 +800,37 @@ TEST_F(migration, a_target_is_given_up)
 		close(fd);
 		ASSERT_EQ(0, mdev_remove(target.uuid));
 	}
+}
+
+/* The write that refuses gives back what it has taken: nobody need reset the device first. */
+TEST_F(migration, a_refusal_gives_back)
+{
+	struct guest target;
+	int fd;
+
+	SAVE(true, false);
+	TARGET_UP(&target, 2);
+	/* Nothing is where the NIB is to be. */
+	ASSERT_OK(vmm_vfio_unmap(&target.vfio, 0, VMM_MEM_SIZE), target.vfio.error);
+	ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+	EXPECT_EQ(-EINVAL, write_all(fd, self->stream, STREAM_MAX));
+	EXPECT_TRUE(has_nothing(&target));
+	close(fd);
+	ASSERT_EQ(0, reset(target.vfio.device));
+
+	/* It was complete, and goes on. */
+	ASSERT_OK(vmm_vfio_map(&target.vfio, 0, VMM_MEM_SIZE, target.vmm.mem), target.vfio.error);
+	ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+	ASSERT_EQ(0, write_all(fd, self->stream, STREAM_MAX));
+	EXPECT_FALSE(has_nothing(&target));
+	EXPECT_EQ(4, pinned_kib());
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_TRUE(has_nothing(&target));
+	EXPECT_EQ(0, pinned_kib());
+	close(fd);
+	guest_down(&target);
+	ASSERT_EQ(0, mdev_remove(target.uuid));
 }
 
 /* A stream that ends too early is no stream. */
