@@ -17,6 +17,7 @@ use super::{
     page::PageUse, //
 };
 use crate::model::{
+    migration::compatible::QueueInfo,
     Apqn,
     AqicControl,
     DisableVerdict,
@@ -212,6 +213,16 @@ pub(crate) struct Polled {
     pub(crate) released: Released,
     /// How a reset has ended.
     pub(crate) reset_ended: Option<ResetOutcome>,
+}
+
+/// What PQAP(TAPQ) says of a queue.
+pub(crate) struct QueueTest {
+    /// Its properties.
+    pub(crate) info: QueueInfo,
+    /// The adapter is deconfigured or checkstopped.
+    pub(crate) is_gone: bool,
+    /// There are requests or replies in it.
+    pub(crate) has_requests: bool,
 }
 
 /// The hardware of one queue, from bind to unbind, and beyond if it does not come to rest.
@@ -551,14 +562,17 @@ impl QueueHw {
             || (status.response() == Ok(ResponseCode::Normal) && !status.irq_enabled())
     }
 
-    /// Asks for the queue's properties with PQAP(TAPQ), and whether requests or replies are in it.
-    /// [`None`] if there is no such queue. Does not sleep.
-    pub(crate) fn info(&self) -> Option<(u64, bool)> {
+    /// Tests the queue with PQAP(TAPQ). [`None`] if there is no such queue. Does not sleep.
+    pub(crate) fn test(&self) -> Option<QueueTest> {
         let (status, info) = ap::tapq_info(self.apqn);
 
         match status.response() {
             Ok(ResponseCode::QNotAvail) | Err(_) => None,
-            Ok(code) => (info != 0).then(|| (info, !code.is_gone() && !status.queue_empty())),
+            Ok(code) => (info != 0).then(|| QueueTest {
+                info: QueueInfo::from_raw(info),
+                is_gone: code.is_gone(),
+                has_requests: !code.is_gone() && !status.queue_empty(),
+            }),
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) enum Obstacle {
     ControlDomains(Mask256),
     NotBound(Apqn),
     Mismatch(Apqn, Mismatch),
+    Gone(Apqn),
     OtherMatrix,
     NotClaimed(Error),
     NotPassed,
@@ -47,6 +48,12 @@ impl fmt::Display for Obstacle {
             }
             Obstacle::NotBound(apqn) => write!(f, "queue {apqn} is not bound to vfio_ap here"),
             Obstacle::Mismatch(apqn, mismatch) => write!(f, "queue {apqn} has {mismatch}"),
+            Obstacle::Gone(apqn) => {
+                write!(
+                    f,
+                    "the adapter of queue {apqn} is deconfigured or checkstopped"
+                )
+            }
             Obstacle::OtherMatrix => {
                 f.write_str("other queues or control domains are assigned to the device")
             }
@@ -79,6 +86,7 @@ impl Obstacle {
             Obstacle::BeyondLimits
             | Obstacle::ControlDomains(_)
             | Obstacle::NotBound(_)
+            | Obstacle::Gone(_)
             | Obstacle::NotPassed
             | Obstacle::NoGuest => ENODEV,
             Obstacle::OtherMatrix => EBUSY,

@@ -127,8 +127,8 @@ impl Saving {
                 &mut |apqn| {
                     queues
                         .get(apqn)
-                        .and_then(|queue| queue.info())
-                        .unwrap_or(QueueInfo::from_raw(0))
+                        .and_then(|queue| queue.test())
+                        .map_or(QueueInfo::from_raw(0), |test| test.info)
                 },
                 emit,
             )

@@ -149,11 +149,14 @@ impl Resuming {
         for (apqn, source) in &self.queues {
             let target = queues
                 .get(*apqn)
-                .and_then(|queue| queue.info())
+                .and_then(|queue| queue.test())
                 .ok_or(Obstacle::NotBound(*apqn))?;
 
-            compatible::check(*source, target)
+            compatible::check(*source, target.info)
                 .map_err(|mismatch| Obstacle::Mismatch(*apqn, mismatch))?;
+            if target.is_gone {
+                return Err(Obstacle::Gone(*apqn));
+            }
         }
         if self.is_what_guest_has(queues) {
             return Ok(matrix);

@@ -11,13 +11,13 @@ use crate::{
     guest::Guest,
     kapi::{
         kvm::GiscUse,
-        queue_hw::Notification, //
+        queue_hw::{
+            Notification,
+            QueueTest, //
+        },
     },
     model::{
-        migration::{
-            compatible::QueueInfo,
-            stream::QueueState, //
-        },
+        migration::stream::QueueState,
         Isc,
         Nib, //
     },
@@ -37,11 +37,9 @@ impl Queue {
         is_unsettled
     }
 
-    /// Returns its properties, as the guest sees them; [`None`] if there is no such queue.
-    pub(crate) fn info(&self) -> Option<QueueInfo> {
-        let (info, _) = self.state.lock().hw.info()?;
-
-        Some(QueueInfo::from_raw(info))
+    /// Tests the queue with PQAP(TAPQ); [`None`] if there is no such queue.
+    pub(crate) fn test(&self) -> Option<QueueTest> {
+        self.state.lock().hw.test()
     }
 
     /// Returns the state that a migration carries over.
@@ -50,7 +48,7 @@ impl Queue {
 
         QueueState {
             interrupts: state.hw.parked(),
-            has_requests: state.has_lost || state.hw.info().is_some_and(|(_, has_any)| has_any),
+            has_requests: state.has_lost || state.hw.test().is_some_and(|test| test.has_requests),
         }
     }
 
