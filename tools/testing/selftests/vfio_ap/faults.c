@@ -13,6 +13,7 @@
 #include <linux/vfio.h>
 
 #include "lib/test.h"
+#include "lib/migration.h"
 
 #define ISC	3
 /* More allocations than this in one operation is a loop without end. */
@@ -36,6 +37,9 @@ FIXTURE(faults)
 	char uuid[UUID_LENGTH];
 	uint16_t apqn;
 	struct ap_result result;
+	/* Of a guest that arrives */
+	uint8_t stream[1024];
+	size_t stream_length;
 };
 
 GROUP_AND_IOMMUFD(faults);
@@ -883,6 +887,205 @@ TEST_F(faults, reset_of_many_queues)
 	});
 	slow_resets(1);
 	guest_down(&self->guest);
+}
+
+/* --- live migration ------------------------------------------------------ */
+
+/* A data file, and what was read of it. */
+static struct {
+	int fd;
+	size_t length;
+	uint8_t bytes[1024];
+} transfer = { .fd = -1 };
+
+static int migrate(self_t *self, uint32_t state)
+{
+	int fd, ret = set_state(self->guest.vfio.device, state, &fd);
+
+	if (fd >= 0) {
+		transfer.fd = fd;
+		transfer.length = 0;
+	}
+	return ret;
+}
+
+static int migrate_running(self_t *self)
+{
+	if (transfer.fd >= 0)
+		close(transfer.fd);
+	transfer.fd = -1;
+	return migrate(self, VFIO_DEVICE_STATE_RUNNING);
+}
+
+/* Return: 0 at the end, -ENOMSG when there is nothing yet, or another negative errno. */
+static int read_all(self_t *self)
+{
+	ssize_t n;
+
+	do {
+		n = read(transfer.fd, transfer.bytes + transfer.length,
+			 sizeof(transfer.bytes) - transfer.length);
+		if (n < 0)
+			return -errno;
+		transfer.length += n;
+	} while (n);
+	return 0;
+}
+
+static int read_on(self_t *self)
+{
+	int ret = read_all(self);
+
+	return ret == -ENOMSG ? 0 : ret;
+}
+
+/* Something that was described has changed. */
+static int prepare_pre_copy(self_t *self)
+{
+	int ret = migrate_running(self);
+
+	ret = ret ?: migrate(self, VFIO_DEVICE_STATE_PRE_COPY);
+	ret = ret ?: read_on(self);
+	return ret ?: mdev_assign(self->guest.uuid, "assign_domain", host.domain[1]);
+}
+
+/* Who asks again gets all of it, and once. */
+static const char *all_is_read(self_t *self)
+{
+	int ret = read_on(self);
+
+	ret = ret ?: migrate(self, VFIO_DEVICE_STATE_STOP_COPY);
+	ret = ret ?: read_all(self);
+	if (ret)
+		return strerror(-ret);
+	ret = mdev_assign(self->guest.uuid, "unassign_domain", host.domain[1]);
+	if (ret)
+		return strerror(-ret);
+	/* Two descriptions, of one queue and of two, and the end of it */
+	if (transfer.length != 8 + 16 + 40 + 16 + 16 + 40 + 32 + 16 + 2 * 8 + 16 + 24)
+		return "the stream has another length";
+	return NULL;
+}
+
+static int do_pre_copy(self_t *self)
+{
+	return migrate(self, VFIO_DEVICE_STATE_PRE_COPY);
+}
+
+static int do_stop_copy(self_t *self)
+{
+	return migrate(self, VFIO_DEVICE_STATE_STOP_COPY);
+}
+
+static int prepare_stop_copy(self_t *self)
+{
+	return migrate_running(self) ?: do_pre_copy(self);
+}
+
+/* It can be stopped the next time, or go on. */
+static const char *not_stopped(self_t *self)
+{
+	int ret = migrate_running(self);
+
+	return ret ? strerror(-ret) : interrupt_arrives(self);
+}
+
+static int do_resume(self_t *self)
+{
+	int ret = migrate(self, VFIO_DEVICE_STATE_RESUMING);
+
+	if (ret)
+		return ret;
+	return write(transfer.fd, self->stream, self->stream_length) < 0 ? -errno : 0;
+}
+
+static int prepare_resume(self_t *self)
+{
+	int ret = do_reset(self);
+
+	if (transfer.fd >= 0)
+		close(transfer.fd);
+	transfer.fd = -1;
+	ret = ret ?: mdev_assign(self->guest.uuid, "unassign_domain", host.domain[0]);
+	return ret ?: mdev_assign(self->guest.uuid, "unassign_adapter", host.adapter[0]);
+}
+
+static const char *nothing_taken(self_t *self)
+{
+	char text[64];
+
+	if (mdev_read(self->guest.uuid, "matrix", text, sizeof(text)))
+		return "the target keeps something";
+	return nothing_pinned(self);
+}
+
+static const char *goes_on_here(self_t *self)
+{
+	int ret = migrate(self, VFIO_DEVICE_STATE_RUNNING);
+
+	if (ret)
+		return strerror(-ret);
+	/* The guest is told to look, which is no reply. */
+	if (vmm_wait_io(&self->guest.vmm, 0, 0x80 >> ISC, NULL, hang_ms))
+		return self->guest.vmm.error;
+	return interrupt_arrives(self);
+}
+
+static uint64_t page_size;
+
+static int do_log(self_t *self)
+{
+	return start_logging(self->guest.vfio.device, &page_size);
+}
+
+static int undo_log(self_t *self)
+{
+	return stop_logging(self->guest.vfio.device);
+}
+
+TEST_F(faults, migration)
+{
+	struct ap_result result;
+
+	NOT_ON_C("live migration");
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "it takes two domains");
+	GUEST_UP(&self->guest, .cdev = variant->cdev);
+	self->apqn = self->guest.apqn;
+	without_memory(_metadata, self, &(struct operation){
+		.name = "PRE_COPY", .act = do_pre_copy, .undo = migrate_running,
+	});
+	without_memory(_metadata, self, &(struct operation){
+		.name = "reading in PRE_COPY", .prepare = prepare_pre_copy,
+		.act = read_on, .check_refused = all_is_read,
+		.check_done = all_is_read,
+	});
+	ASSERT_EQ(0, migrate_running(self));
+	ASSERT_EQ(0, ap_enable_irq(&self->guest.vmm, self->apqn, ISC, GUEST_NIB, &result));
+	without_memory(_metadata, self, &(struct operation){
+		.name = "STOP_COPY", .act = do_stop_copy, .undo = migrate_running,
+		.check_refused = not_stopped,
+	});
+	without_memory(_metadata, self, &(struct operation){
+		.name = "PRE_COPY to STOP_COPY", .prepare = prepare_stop_copy,
+		.act = do_stop_copy, .check_refused = not_stopped,
+	});
+	without_memory(_metadata, self, &(struct operation){
+		.name = "DMA logging", .act = do_log, .undo = undo_log,
+	});
+
+	ASSERT_EQ(0, migrate_running(self));
+	ASSERT_EQ(0, do_stop_copy(self));
+	ASSERT_EQ(0, read_all(self));
+	memcpy(self->stream, transfer.bytes, transfer.length);
+	self->stream_length = transfer.length;
+	without_memory(_metadata, self, &(struct operation){
+		.name = "RESUMING", .prepare = prepare_resume, .act = do_resume,
+		.check_refused = nothing_taken, .check_done = goes_on_here,
+	});
+	guest_down(&self->guest);
+	EXPECT_EQ(0, pinned_kib());
+	EXPECT_EQ(self->references, module_references());
 }
 
 /* --- the AP bus ---------------------------------------------------------- */

@@ -15,7 +15,6 @@
 #define ISC		3
 #define PSMID		0x0123456789abcdefUL
 #define STREAM_MAX	0x4000
-#define PAGE_SIZE	4096UL
 
 #define ERROR		VFIO_DEVICE_STATE_ERROR
 #define STOP		VFIO_DEVICE_STATE_STOP
@@ -146,6 +145,7 @@ FIXTURE(migration)
 	struct guest guest;
 	int device;
 	struct stream *stream;
+	int free_domain;	/* that the host does not have; -1 */
 };
 
 GROUP_AND_IOMMUFD(migration);
@@ -158,6 +158,7 @@ FIXTURE_SETUP(migration)
 	self->device = self->guest.vfio.device;
 	self->stream = calloc(1, sizeof(*self->stream));
 	ASSERT_NE(NULL, self->stream);
+	self->free_domain = host_free_domain();
 }
 
 FIXTURE_TEARDOWN_PARENT(migration)
@@ -165,6 +166,8 @@ FIXTURE_TEARDOWN_PARENT(migration)
 	if (host.has_aphw && self->guest.apqn) {
 		queue_is("irq-time 0");
 		queue_is("response aqic none");
+		hw_change("adapter %u configure >/dev/null", APID(self->guest.apqn));
+		hw_change("domain remove %d >/dev/null 2>&1", self->free_domain);
 	}
 	test_end();
 }
@@ -529,28 +532,6 @@ TEST_F(migration, pre_copy)
 	EXPECT_EQ(16 + 40 + 16 + 16 + 8 + 16 + 24, self->stream->length);
 	EXPECT_EQ(0, read(fd, &byte, 1));
 	close(fd);
-}
-
-/* Return: 0 or a negative errno; the size of a page is in @page_size. */
-static int start_logging(int device, uint64_t *page_size)
-{
-	struct vfio_device_feature_dma_logging_range range = { .length = VMM_MEM_SIZE };
-	struct vfio_device_feature_dma_logging_control control = {
-		.page_size = PAGE_SIZE,
-		.num_ranges = 1,
-		.ranges = (uintptr_t)&range,
-	};
-	int ret = feature(device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
-			  &control, sizeof(control));
-
-	*page_size = control.page_size;
-	return ret;
-}
-
-static int stop_logging(int device)
-{
-	return feature(device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
-		       NULL, 0);
 }
 
 /*
@@ -1175,6 +1156,166 @@ TEST_F(migration, a_queue_that_does_not_stop)
 	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
 	EXPECT_EQ(NULL, guest_request(guest, PSMID, ISC));
 	guest_down(&another);
+}
+
+/* What can come in between, and what undoes it. */
+enum event {
+	UNASSIGNED,	/* the guest's queue */
+	ASSIGNED,	/* another one */
+	UNBOUND,	/* the host has the guest's queue */
+	DECONFIGURED,	/* the guest's adapter */
+	ADDED,		/* a domain to the host's configuration */
+	NR_EVENTS,
+};
+
+static const char * const event_name[NR_EVENTS] = {
+	"unassigned", "another one assigned", "unbound", "deconfigured", "a domain for the host",
+};
+
+static int happens_(const struct guest *guest, int domain, enum event event, bool undo)
+{
+	int ret;
+
+	switch (event) {
+	case UNASSIGNED:
+		return mdev_assign(guest->uuid, undo ? "assign_domain" : "unassign_domain",
+				   APQI(guest->apqn));
+	case ASSIGNED:
+		return mdev_assign(guest->uuid, undo ? "unassign_domain" : "assign_domain",
+				   host.domain[1]);
+	case UNBOUND:
+		return undo ? queue_bind(guest->apqn, "vfio_ap") : queue_unbind(guest->apqn);
+	case DECONFIGURED:
+		ret = hw_change("adapter %u %s", APID(guest->apqn),
+				undo ? "configure" : "deconfigure");
+		break;
+	default:
+		ret = hw_change("domain %s %u", undo ? "remove" : "add", domain);
+	}
+	return ret ?: bus_rescan();
+}
+
+#define happens(guest, event, undo)					\
+	happens_(guest, self->free_domain, event, undo)
+
+/* Whatever was, after a reset a guest can use its queue and its interrupts. */
+static void works_after_reset(struct __test_metadata *_metadata, struct guest *guest)
+{
+	struct ap_result result;
+	const char *wrong;
+
+	ASSERT_EQ(0, reset(guest->vfio.device));
+	EXPECT_EQ(RUNNING, get_state(guest->vfio.device));
+	EXPECT_EQ(0, pinned_kib());
+	while (!vmm_wait_io(&guest->vmm, 0, 0x80 >> ISC, NULL, 100))
+		;
+	ASSERT_EQ(0, ap_await(&guest->vmm, guest->apqn, AP_RC_NORMAL, AP_IRQ, 0, &result));
+	ASSERT_EQ(0, ap_enable_irq(&guest->vmm, guest->apqn, ISC, GUEST_NIB, &result));
+	wrong = guest_request(guest, PSMID, ISC);
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s", wrong);
+}
+
+/*
+ * A source to which something happens, in each of its states, goes on; whether it is
+ * undone before that or after.
+ */
+TEST_F(migration, whatever_happens_to_a_source)
+{
+	static const uint32_t state[] = { PRE_COPY, STOP, STOP_COPY };
+	struct guest *guest = &self->guest;
+	unsigned int i, event, undo;
+	int fd, ret;
+
+	NEED_APHW();
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "it takes two domains");
+	works_after_reset(_metadata, guest);
+	for (i = 0; i < ARRAY_SIZE(state); i++)
+		for (event = 0; event < NR_EVENTS; event++)
+			for (undo = 0; undo < 2; undo++) {
+				ASSERT_EQ(0, set_state(self->device, state[i], &fd));
+				EXPECT_EQ(0, happens(guest, event, false));
+				if (undo)
+					EXPECT_EQ(0, happens(guest, event, true));
+				if (fd >= 0) {
+					self->stream->length = 0;
+					ret = read_all(fd, self->stream, STREAM_MAX);
+					EXPECT_EQ(state[i] == PRE_COPY ? -ENOMSG : 0, ret)
+						TH_LOG("%s in state %u", event_name[event],
+						       state[i]);
+				}
+				EXPECT_EQ(0, set_state(self->device, RUNNING, NULL))
+					TH_LOG("%s in state %u", event_name[event], state[i]);
+				if (fd >= 0)
+					close(fd);
+				if (!undo)
+					EXPECT_EQ(0, happens(guest, event, true));
+				works_after_reset(_metadata, guest);
+			}
+}
+
+/*
+ * What happens to a target is refused by the write that ends the stream, or it comes
+ * after that; then it is as to any guest. A reset gives back what was taken.
+ */
+TEST_F(migration, whatever_happens_to_a_target)
+{
+	/* Before the stream, before its last byte */
+	static const int refused[NR_EVENTS][2] = {
+		[UNASSIGNED] = { 0, 0 },
+		[ASSIGNED] = { -EBUSY, -EBUSY },
+		[UNBOUND] = { -ENODEV, -ENODEV },
+		[DECONFIGURED] = { -ENODEV, -ENODEV },
+		[ADDED] = { 0, 0 },
+	};
+	struct guest target;
+	unsigned int step, event;
+	size_t length;
+	int fd, ret;
+
+	NEED_APHW();
+	if (host.nr_domains < 2)
+		test_skip(_metadata, "it takes two domains");
+	SAVE(true, false);
+	length = self->stream->length;
+	TARGET_UP(&target, 2);
+	target.apqn = self->guest.apqn;
+	target.mode = self->guest.mode;
+	for (step = 0; step < 4; step++)
+		for (event = 0; event < NR_EVENTS; event++) {
+			const uint8_t *bytes = self->stream->bytes;
+			size_t first = step == 0 ? 0 : step == 1 ? length - 1 : length;
+
+			ASSERT_EQ(0, set_state(target.vfio.device, RESUMING, &fd));
+			ASSERT_EQ(first, write(fd, bytes, first));
+			if (step == 3)
+				ASSERT_EQ(0, set_state(target.vfio.device, STOP, NULL));
+			EXPECT_EQ(0, happens(&target, event, false));
+			ret = 0;
+			if (step < 2) {
+				ret = write(fd, bytes + first, length - first);
+				ret = ret < 0 ? -errno : 0;
+				EXPECT_EQ(refused[event][step], ret)
+					TH_LOG("%s in step %u", event_name[event], step);
+			}
+			EXPECT_EQ(ret ? -EINVAL : 0, set_state(target.vfio.device, RUNNING, NULL))
+				TH_LOG("%s in step %u", event_name[event], step);
+			close(fd);
+			EXPECT_EQ(0, happens(&target, event, true));
+			if (!ret)
+				works_after_reset(_metadata, &target);
+			ASSERT_EQ(0, reset(target.vfio.device));
+			EXPECT_EQ(0, pinned_kib());
+
+			/* The next one finds a target as it was. */
+			guest_down(&target);
+			ASSERT_EQ(0, mdev_remove(target.uuid));
+			TARGET_UP(&target, 2);
+			target.apqn = self->guest.apqn;
+			target.mode = self->guest.mode;
+		}
+	guest_down(&target);
 }
 
 struct churn {

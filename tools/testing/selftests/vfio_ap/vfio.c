@@ -9,6 +9,7 @@
 #include <linux/vfio.h>
 
 #include "lib/test.h"
+#include "lib/migration.h"
 
 /* An address that nothing is mapped at. */
 #define BAD_POINTER	((void *)0x10UL)
@@ -268,6 +269,26 @@ TEST_F(vfio, nothing_else)
 			    &region));
 	EXPECT_ERRNO(EOPNOTSUPP,
 		     ioctl(self->fd, _IO(VFIO_TYPE, VFIO_BASE + 99), 0));
+}
+
+/* Whoever asks is told whether the guest can be migrated. */
+TEST_F(vfio, live_migration)
+{
+	struct vfio_device_feature_migration migration = {};
+	struct vfio_device_feature_mig_state state = {};
+	struct vfio_device_feature_mig_data_size size = {};
+	int expected = host.driver_is_c ? -ENOTTY : 0;
+
+	EXPECT_EQ(expected, feature(self->fd, VFIO_DEVICE_FEATURE_GET |
+				    VFIO_DEVICE_FEATURE_MIGRATION,
+				    &migration, sizeof(migration)));
+	EXPECT_EQ(expected, feature(self->fd, VFIO_DEVICE_FEATURE_GET |
+				    VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+				    &state, sizeof(state)));
+	EXPECT_EQ(expected, feature(self->fd, VFIO_DEVICE_FEATURE_GET |
+				    VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size, sizeof(size)));
+	EXPECT_EQ(-ENOTTY, feature(self->fd, VFIO_DEVICE_FEATURE_GET | 0xffff,
+				   &size, sizeof(size)));
 }
 
 /* A queue that a guest uses says so. */
