@@ -17,6 +17,7 @@ help:
 	@echo '  make bench            compares the driver with the C driver, in instructions:'
 	@echo '                        BENCH="GROUP..." some of it, SAVE=1 also into Documentation/'
 	@echo '  make bench-profile    which functions execute those instructions'
+	@echo '  make recording        runs make demo, and draws what it prints: Documentation/demo.svg'
 	@echo '  make bench-machine    how fast the emulated host is'
 	@echo '  $(MACHINE)/run --help      any command in the emulated host'
 	@echo
@@ -55,10 +56,14 @@ ifneq ($(and $(SAVE),$(BENCH)),)
 	@exit 2
 endif
 	@tools/testing/bench/bench $(BENCH) $(if $(SAVE),--json=Documentation/benchmark.json \
-		--text=Documentation/benchmark.txt --svg=Documentation/benchmark.svg)
+		--text=Documentation/benchmark.txt --svg=Documentation/benchmark.svg \
+		--bars=Documentation/benchmark-bars.svg)
 
 bench-profile:
 	@tools/testing/bench/bench --profile $(BENCH)
+
+recording:
+	@tools/testing/documentation/record demo Documentation/demo.svg
 
 bench-machine:
 	@$(MACHINE)/bench
@@ -103,5 +108,5 @@ clean:
 clean-cache:
 	@$(MACHINE)/setup --remove
 
-.PHONY: help demo demo-migration check shell setup bench bench-profile bench-machine modules \
+.PHONY: help demo demo-migration check shell setup bench bench-profile bench-machine recording modules \
 	modules_install check-kdir patches clean clean-cache
