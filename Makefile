@@ -18,6 +18,7 @@ help:
 	@echo '                        BENCH="GROUP..." some of it, SAVE=1 also into Documentation/'
 	@echo '  make bench-profile    which functions execute those instructions'
 	@echo '  make recording        runs make demo, and draws what it prints: Documentation/demo.svg'
+	@echo '  make htmldocs         web pages of Documentation/, in Documentation/output'
 	@echo '  make bench-machine    how fast the emulated host is'
 	@echo '  $(MACHINE)/run --help      any command in the emulated host'
 	@echo
@@ -65,6 +66,9 @@ bench-profile:
 recording:
 	@tools/testing/documentation/record demo Documentation/demo.svg
 
+htmldocs:
+	@tools/testing/documentation/html Documentation/output
+
 bench-machine:
 	@$(MACHINE)/bench
 
@@ -101,12 +105,12 @@ clean:
 	@find Kbuild drivers include \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.rmeta' -o -name '.*.d' \
 		-o -name 'modules.order' -o -name 'bindings_generated.rs' \) -delete
-	@rm -rf Module.symvers modules.order .module-common.o .Module.symvers.cmd \
+	@rm -rf Documentation/output Module.symvers modules.order .module-common.o .Module.symvers.cmd \
 		..module-common.o.cmd .modules.order.cmd .tmp_versions \
 		tools/testing/vfio-ap-model/target
 
 clean-cache:
 	@$(MACHINE)/setup --remove
 
-.PHONY: help demo demo-migration check shell setup bench bench-profile bench-machine recording modules \
-	modules_install check-kdir patches clean clean-cache
+.PHONY: help demo demo-migration check shell setup bench bench-profile bench-machine recording \
+	htmldocs modules modules_install check-kdir patches clean clean-cache

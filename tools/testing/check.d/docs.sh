@@ -1,8 +1,8 @@
-# The documents' examples. To be sourced by bash, by check.
+# The documents, and their examples. To be sourced by bash, by check.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-docs_title="the documents' examples, with both drivers"
-docs_steps="tree linux relay rootfs kernel emulator module"
+docs_title="the documents, and their examples with both drivers"
+docs_steps="tree linux relay rootfs kernel emulator module sphinx"
 
 docs_jobs() {
 	local document driver
@@ -14,6 +14,7 @@ docs_jobs() {
 	job 15 40 docs/real-machine -- tap_of docs/real-machine \
 		"$REPO_DIR/tools/testing/documentation/real-machine"
 	job 10 2 docs/parity -- docs_parity
+	job 10 15 docs/sphinx -- docs_sphinx
 }
 
 # documents [OPTION]: prints the documents with examples that are for a host with that
@@ -32,4 +33,8 @@ document_job() {
 
 docs_parity() {
 	one docs/parity "$REPO_DIR/tools/testing/documentation/parity" "$(result_at linux)"
+}
+
+docs_sphinx() {
+	one docs/sphinx "$REPO_DIR/tools/testing/documentation/html" "$WORK/html"
 }

@@ -24,11 +24,11 @@
 
 # Everything that is fetched comes first: a file that cannot be had ends the set-up
 # before anything is built.
-readonly FETCHING_STEPS=(userspace tree linuxsource qemusource crates sysroot toolsuserspace)
+readonly FETCHING_STEPS=(userspace tree linuxsource qemusource crates sysroot toolsuserspace sphinx)
 readonly ALL_STEPS=(userspace tree linuxsource qemusource crates linux kernel emulator rootfs
 	relay module selftests testmodules aptest sietest uvtest kvmtests)
 # Made only for those who ask for them.
-readonly MORE_STEPS=(stock bench sysroot migratable toolsuserspace toolsrootfs)
+readonly MORE_STEPS=(stock bench sysroot migratable toolsuserspace toolsrootfs sphinx)
 # Steps that are different for another series of Linux, and those of them that are
 # different for another configuration as well.
 readonly SERIES_STEPS=(linuxsource linux kernel module selftests testmodules kvmtests aptest sietest

@@ -57,6 +57,8 @@ static const char help[] =
 "  aphw domain N                 shows it\n"
 "  aphw domain N usage|control on|off\n"
 "  aphw queue APQN               shows it\n"
+"  aphw queue APQN PROPERTY      shows only that, the value: one that 'aphw queue APQN'\n"
+"                                has\n"
 "  aphw queue APQN reset-time|reply-time|irq-time|part-time MS\n"
 "  aphw queue APQN response FUNCTION CODE [count COUNT]\n"
 "  aphw queue APQN response FUNCTION none\n"
@@ -743,8 +745,18 @@ static void command_queue(void)
 		force_response(path);
 		return;
 	}
-	if (!is_delay(verb))
+	for (i = 0; queue_properties[i]; i++)
+		if (!strcmp(verb, queue_properties[i]))
+			break;
+	if (!queue_properties[i])
 		die(EXIT_USAGE, "a queue has no '%s'; see --help", verb);
+	if (!*arguments) {
+		open_session();
+		puts(get(path, verb));
+		return;
+	}
+	if (!is_delay(verb))
+		die(EXIT_USAGE, "the %s of a queue can only be shown; see --help", verb);
 	value = milliseconds(next_argument("the time"));
 	no_more_arguments();
 	open_session();

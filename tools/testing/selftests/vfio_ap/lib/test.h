@@ -225,9 +225,10 @@ static inline void queue_is_empty(struct __test_metadata *_metadata,
 {
 	if (!host.has_aphw)
 		return;
-	EXPECT_EQ(0, hw_change("queue %02x.%04x | grep -q ' requests=0 replies=0 '",
-			       APID(apqn), APQI(apqn)))
-		TH_LOG("something is left in %02x.%04x", APID(apqn), APQI(apqn));
+	EXPECT_EQ(0, hw_change("queue %02x.%04x requests | grep -qx 0", APID(apqn), APQI(apqn)))
+		TH_LOG("requests are left in %02x.%04x", APID(apqn), APQI(apqn));
+	EXPECT_EQ(0, hw_change("queue %02x.%04x replies | grep -qx 0", APID(apqn), APQI(apqn)))
+		TH_LOG("replies are left in %02x.%04x", APID(apqn), APQI(apqn));
 }
 
 /* A guest of this kind, or skip the test when the host cannot have it. */
