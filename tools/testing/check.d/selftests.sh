@@ -6,7 +6,7 @@ selftests_steps="tree relay rootfs kernel emulator module selftests testmodules 
 
 # Those that take longest, most of it waiting: their hosts take a fraction of a
 # processor. The hosts of the others keep one busy.
-readonly LONG_TESTS=(isolation notify)
+readonly LONG_TESTS=(isolation notify kvmlock)
 
 # What the C driver is spared, and how each of these defects shows.
 readonly DEFECTS=$REPO_DIR/tools/testing/selftests/vfio_ap/c_defects
@@ -23,9 +23,9 @@ selftests_jobs() {
 			load_without_ap "$driver"
 	done
 	[[ " ${DRIVERS[*]} " == *' c '* ]] || return 0
-	# What is known to bring the host down shows with one CPU.
+	# What is known to bring the host down shows with one CPU. Some wait for minutes.
 	while read -r _ _ test; do
-		job 10 60 "selftests/c-defect-${test##*.}" -- try_defect "$test"
+		job 4 120 "selftests/c-defect-${test##*.}" -- try_defect "$test"
 	done < <(defects)
 	# Says something only of what has run.
 	[[ " ${SELECTED[*]} " != *' selftests '* ]] ||

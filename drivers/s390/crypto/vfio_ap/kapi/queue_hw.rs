@@ -17,7 +17,6 @@ use super::{
     page::PageUse, //
 };
 use crate::model::{
-    migration::compatible::QueueInfo,
     Apqn,
     AqicControl,
     DisableVerdict,
@@ -217,8 +216,8 @@ pub(crate) struct Polled {
 
 /// What PQAP(TAPQ) says of a queue.
 pub(crate) struct QueueTest {
-    /// Its properties.
-    pub(crate) info: QueueInfo,
+    /// Its properties, as in general register 2.
+    pub(crate) info: u64,
     /// The adapter is deconfigured or checkstopped.
     pub(crate) is_gone: bool,
     /// There are requests or replies in it.
@@ -569,7 +568,7 @@ impl QueueHw {
         match status.response() {
             Ok(ResponseCode::QNotAvail) | Err(_) => None,
             Ok(code) => (info != 0).then(|| QueueTest {
-                info: QueueInfo::from_raw(info),
+                info,
                 is_gone: code.is_gone(),
                 has_requests: !code.is_gone() && !status.queue_empty(),
             }),

@@ -128,7 +128,9 @@ impl Saving {
                     queues
                         .get(apqn)
                         .and_then(|queue| queue.test())
-                        .map_or(QueueInfo::from_raw(0), |test| test.info)
+                        .map_or(QueueInfo::from_raw(0), |test| {
+                            QueueInfo::from_raw(test.info)
+                        })
                 },
                 emit,
             )

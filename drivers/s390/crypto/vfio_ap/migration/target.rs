@@ -152,7 +152,7 @@ impl Resuming {
                 .and_then(|queue| queue.test())
                 .ok_or(Obstacle::NotBound(*apqn))?;
 
-            compatible::check(*source, target.info)
+            compatible::check(*source, QueueInfo::from_raw(target.info))
                 .map_err(|mismatch| Obstacle::Mismatch(*apqn, mismatch))?;
             if target.is_gone {
                 return Err(Obstacle::Gone(*apqn));
