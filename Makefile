@@ -19,6 +19,7 @@ help:
 	@echo '  make bench-profile    which functions execute those instructions'
 	@echo '  make recording        runs make demo, and draws what it prints: Documentation/demo.svg'
 	@echo '  make htmldocs         web pages of Documentation/, in Documentation/output'
+	@echo '  make rustdoc          web pages of the comments in the driver, in the same place'
 	@echo '  make bench-machine    how fast the emulated host is'
 	@echo '  $(MACHINE)/run --help      any command in the emulated host'
 	@echo
@@ -69,6 +70,9 @@ recording:
 htmldocs:
 	@tools/testing/documentation/html Documentation/output
 
+rustdoc:
+	@tools/testing/documentation/rustdoc Documentation/output/rustdoc
+
 bench-machine:
 	@$(MACHINE)/bench
 
@@ -113,4 +117,4 @@ clean-cache:
 	@$(MACHINE)/setup --remove
 
 .PHONY: help demo demo-migration check shell setup bench bench-profile bench-machine recording \
-	htmldocs modules modules_install check-kdir patches clean clean-cache
+	htmldocs rustdoc modules modules_install check-kdir patches clean clean-cache

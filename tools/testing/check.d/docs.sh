@@ -14,7 +14,8 @@ docs_jobs() {
 	job 15 40 docs/real-machine -- tap_of docs/real-machine \
 		"$REPO_DIR/tools/testing/documentation/real-machine"
 	job 10 2 docs/parity -- docs_parity
-	job 10 15 docs/sphinx -- docs_sphinx
+	job 10 15 docs/sphinx -- docs_html sphinx html
+	job 10 30 docs/rustdoc -- docs_html rustdoc rustdoc
 }
 
 # documents [OPTION]: prints the documents with examples that are for a host with that
@@ -35,6 +36,7 @@ docs_parity() {
 	one docs/parity "$REPO_DIR/tools/testing/documentation/parity" "$(result_at linux)"
 }
 
-docs_sphinx() {
-	one docs/sphinx "$REPO_DIR/tools/testing/documentation/html" "$WORK/html"
+# docs_html UNIT COMMAND: makes web pages, which nobody reads.
+docs_html() {
+	one "docs/$1" "$REPO_DIR/tools/testing/documentation/$2" "$WORK/$1"
 }
