@@ -949,7 +949,7 @@ static int prepare_pre_copy(self_t *self)
 	return ret ?: mdev_assign(self->guest.uuid, "assign_domain", host.domain[1]);
 }
 
-/* Who asks again gets all of it, and once. */
+/* The next attempt reads all of it, and nothing twice. */
 static const char *all_is_read(self_t *self)
 {
 	int ret = read_on(self);

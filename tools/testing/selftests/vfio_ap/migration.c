@@ -516,7 +516,7 @@ TEST_F(migration, pre_copy)
 	EXPECT_EQ(-1, read(fd, bytes, sizeof(bytes)));
 	EXPECT_EQ(ENOMSG, errno);
 
-	/* Who only reads gets it, too. */
+	/* A reader that does not ask how much there is gets it, too. */
 	ASSERT_EQ(0, mdev_assign(self->guest.uuid, "unassign_domain", host.domain[1]));
 	EXPECT_EQ(16 + 40 + 16, read(fd, bytes, sizeof(bytes)));
 	ASSERT_EQ(0, mdev_assign(self->guest.uuid, "assign_domain", host.domain[1]));
@@ -791,7 +791,7 @@ TEST_F(migration, a_target_is_given_up)
 	}
 }
 
-/* The write that refuses gives back what it has taken: nobody need reset the device first. */
+/* The write that refuses gives back what it has taken, before any reset of the device. */
 TEST_F(migration, a_refusal_gives_back)
 {
 	struct guest target;

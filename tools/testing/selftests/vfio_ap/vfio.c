@@ -271,7 +271,7 @@ TEST_F(vfio, nothing_else)
 		     ioctl(self->fd, _IO(VFIO_TYPE, VFIO_BASE + 99), 0));
 }
 
-/* Whoever asks is told whether the guest can be migrated. */
+/* VFIO_DEVICE_FEATURE tells whether the guest can be migrated. */
 TEST_F(vfio, live_migration)
 {
 	struct vfio_device_feature_migration migration = {};

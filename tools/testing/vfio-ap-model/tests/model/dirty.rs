@@ -40,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whoever asks for a range gets each page of it that was added before, and none outside.
+    /// A report of a range has each page of it that was added before, and none outside.
     #[test]
     fn nothing_is_missing(steps in vec(step(), 0..200)) {
         let mut dirty = DirtyPages::new();
