@@ -271,6 +271,38 @@ static void without_memory(struct __test_metadata *_metadata, self_t *self,
 	       refused);
 }
 
+/*
+ * The same, where memory that is short once is got in another way, as kvmalloc() does:
+ * from then on nothing is left, each time a little later.
+ */
+static void without_any_memory(struct __test_metadata *_metadata, self_t *self,
+			       const struct operation *operation)
+{
+	unsigned int space = 0, refused = 0;
+	const char *wrong;
+	int ret = -1;
+
+	for (; ret; space += 32) {
+		ASSERT_GT(MOST * 32, space);
+		ASSERT_EQ(0, operation->prepare(self))
+			TH_LOG("%s, after %u bytes: prepare", operation->name, space);
+		ASSERT_EQ(0, debugfs_write(FAILSLAB, "space", "%lu", space));
+		debugfs_write(FAIL_PAGE, "probability", "%lu", 100);
+		debugfs_write(FAILSLAB, "probability", "%lu", 100);
+		ret = operation->act(self);
+		no_random_faults();
+		refused += ret != 0;
+		EXPECT_TRUE(!ret || ret == -ENOMEM)
+			TH_LOG("%s, after %u bytes: %s", operation->name, space, strerror(-ret));
+		wrong = ret ? operation->check_refused(self) : operation->check_done(self);
+		EXPECT_EQ(NULL, wrong)
+			TH_LOG("%s, after %u bytes, %s: %s", operation->name, space,
+			       ret ? "refused" : "done", wrong);
+	}
+	EXPECT_LT(1, refused);
+	TH_LOG("%s: refused until there were %u bytes", operation->name, space - 32);
+}
+
 /* --- mediated devices ---------------------------------------------------- */
 
 static int do_create(self_t *self)
@@ -1051,6 +1083,11 @@ TEST_F(faults, migration)
 		.name = "reading in PRE_COPY", .prepare = prepare_pre_copy,
 		.act = read_on, .check_refused = all_is_read,
 		.check_done = all_is_read, .also = { -EFAULT },
+	});
+	without_any_memory(_metadata, self, &(struct operation){
+		.name = "reading in PRE_COPY", .prepare = prepare_pre_copy,
+		.act = read_on, .check_refused = all_is_read,
+		.check_done = all_is_read,
 	});
 	ASSERT_EQ(0, migrate_running(self));
 	ASSERT_EQ(0, ap_enable_irq(&self->guest.vmm, self->apqn, ISC, GUEST_NIB, &result));
