@@ -167,6 +167,7 @@ FIXTURE_TEARDOWN_PARENT(migration)
 		queue_is("irq-time 0");
 		queue_is("response aqic none");
 		hw_change("adapter %u configure >/dev/null", APID(self->guest.apqn));
+		hw_change("adapter %u recover >/dev/null", APID(self->guest.apqn));
 		hw_change("domain remove %d >/dev/null 2>&1", self->free_domain);
 	}
 	test_end();
@@ -1164,12 +1165,14 @@ enum event {
 	ASSIGNED,	/* another one */
 	UNBOUND,	/* the host has the guest's queue */
 	DECONFIGURED,	/* the guest's adapter */
+	CHECKSTOPPED,
 	ADDED,		/* a domain to the host's configuration */
 	NR_EVENTS,
 };
 
 static const char * const event_name[NR_EVENTS] = {
-	"unassigned", "another one assigned", "unbound", "deconfigured", "a domain for the host",
+	"unassigned", "another one assigned", "unbound", "deconfigured", "checkstopped",
+	"a domain for the host",
 };
 
 static int happens_(const struct guest *guest, int domain, enum event event, bool undo)
@@ -1188,6 +1191,10 @@ static int happens_(const struct guest *guest, int domain, enum event event, boo
 	case DECONFIGURED:
 		ret = hw_change("adapter %u %s", APID(guest->apqn),
 				undo ? "configure" : "deconfigure");
+		break;
+	case CHECKSTOPPED:
+		ret = hw_change("adapter %u %s", APID(guest->apqn),
+				undo ? "recover" : "checkstop");
 		break;
 	default:
 		ret = hw_change("domain %s %u", undo ? "remove" : "add", domain);
@@ -1267,6 +1274,7 @@ TEST_F(migration, whatever_happens_to_a_target)
 		[ASSIGNED] = { -EBUSY, -EBUSY },
 		[UNBOUND] = { -ENODEV, -ENODEV },
 		[DECONFIGURED] = { -ENODEV, -ENODEV },
+		[CHECKSTOPPED] = { -ENODEV, -ENODEV },
 		[ADDED] = { 0, 0 },
 	};
 	struct guest target;
