@@ -18,6 +18,8 @@
 #define ISC	3
 /* More allocations than this in one operation is a loop without end. */
 #define MOST	2000
+/* And more bytes than these for one are, too. */
+#define MOST_BYTES	(4 << 20)
 
 #define FAILSLAB	"/sys/kernel/debug/failslab"
 #define FAIL_PAGE	"/sys/kernel/debug/fail_page_alloc"
@@ -225,82 +227,100 @@ struct operation {
 	unsigned int stride;
 };
 
+/* Looks at what an attempt has left, and undoes what it has done. */
+static void check_attempt(struct __test_metadata *_metadata, self_t *self,
+			  const struct operation *operation, int ret, const char *when)
+{
+	const char *wrong = NULL;
+
+	if (ret) {
+		EXPECT_FALSE(operation->never_fails);
+		EXPECT_TRUE(ret == -ENOMEM || ret == operation->also[0] ||
+			    ret == operation->also[1])
+			TH_LOG("%s, %s: %s", operation->name, when, strerror(-ret));
+		if (operation->check_refused)
+			wrong = operation->check_refused(self);
+	} else if (operation->check_done) {
+		wrong = operation->check_done(self);
+	}
+	EXPECT_EQ(NULL, wrong)
+		TH_LOG("%s, %s, %s: %s", operation->name, when, ret ? "refused" : "done", wrong);
+	if (!ret && operation->undo)
+		ASSERT_EQ(0, operation->undo(self))
+			TH_LOG("%s, %s: undo", operation->name, when);
+}
+
+static void prepare_attempt(struct __test_metadata *_metadata, self_t *self,
+			    const struct operation *operation, const char *when)
+{
+	if (operation->prepare)
+		ASSERT_EQ(0, operation->prepare(self))
+			TH_LOG("%s, %s: prepare", operation->name, when);
+}
+
 /* Does it again and again, and each time a later allocation fails. */
-static void without_memory(struct __test_metadata *_metadata, self_t *self,
-			   const struct operation *operation)
+static void without_one(struct __test_metadata *_metadata, self_t *self,
+			const struct operation *operation)
 {
 	unsigned int nth, refused = 0, tried = 0;
 	bool fired = true;
-	const char *wrong;
 
 	for (nth = 1; fired; nth += operation->stride ?: 1) {
+		char when[32];
 		int ret;
 
 		ASSERT_GT(MOST, nth);
-		if (operation->prepare)
-			ASSERT_EQ(0, operation->prepare(self))
-				TH_LOG("%s, allocation %u: prepare",
-				       operation->name, nth);
+		snprintf(when, sizeof(when), "allocation %u", nth);
+		prepare_attempt(_metadata, self, operation, when);
 		arm(self, nth);
 		ret = operation->act(self);
 		fired = disarm(self);
 		tried += fired;
-		if (ret) {
-			refused++;
+		refused += !!ret;
+		if (ret)
 			EXPECT_TRUE(fired);
-			EXPECT_FALSE(operation->never_fails);
-			EXPECT_TRUE(ret == -ENOMEM || ret == operation->also[0] ||
-				    ret == operation->also[1])
-				TH_LOG("%s, allocation %u: %s", operation->name,
-				       nth, strerror(-ret));
-		}
-		wrong = NULL;
-		if (ret && operation->check_refused)
-			wrong = operation->check_refused(self);
-		else if (!ret && operation->check_done)
-			wrong = operation->check_done(self);
-		EXPECT_EQ(NULL, wrong)
-			TH_LOG("%s, allocation %u, %s: %s", operation->name,
-			       nth, ret ? "refused" : "done", wrong);
-		if (!ret && operation->undo)
-			ASSERT_EQ(0, operation->undo(self))
-				TH_LOG("%s, allocation %u: undo",
-				       operation->name, nth);
+		check_attempt(_metadata, self, operation, ret, when);
 	}
 	TH_LOG("%s: %u allocations, %u refused", operation->name, tried,
 	       refused);
 }
 
 /*
- * The same, where memory that is short once is got in another way, as kvmalloc() does:
- * from then on nothing is left, each time a little later.
+ * Memory that is short once is got in another way, by kvmalloc() for example. Here
+ * nothing is left from some byte on, each time a little later, until it can be done.
  */
-static void without_any_memory(struct __test_metadata *_metadata, self_t *self,
-			       const struct operation *operation)
+static void without_any(struct __test_metadata *_metadata, self_t *self,
+			const struct operation *operation)
 {
-	unsigned int space = 0, refused = 0;
-	const char *wrong;
-	int ret = -1;
+	unsigned int bytes = 0, refused = 0;
+	int ret;
 
-	for (; ret; space += 32) {
-		ASSERT_GT(MOST * 32, space);
-		ASSERT_EQ(0, operation->prepare(self))
-			TH_LOG("%s, after %u bytes: prepare", operation->name, space);
-		ASSERT_EQ(0, debugfs_write(FAILSLAB, "space", "%lu", space));
+	for (;;) {
+		char when[32];
+
+		ASSERT_GT(MOST_BYTES, bytes);
+		snprintf(when, sizeof(when), "after %u bytes", bytes);
+		prepare_attempt(_metadata, self, operation, when);
+		debugfs_write(FAILSLAB, "space", "%lu", bytes);
+		debugfs_write(FAIL_PAGE, "space", "%lu", bytes / 128);
 		debugfs_write(FAIL_PAGE, "probability", "%lu", 100);
 		debugfs_write(FAILSLAB, "probability", "%lu", 100);
 		ret = operation->act(self);
 		no_random_faults();
-		refused += ret != 0;
-		EXPECT_TRUE(!ret || ret == -ENOMEM)
-			TH_LOG("%s, after %u bytes: %s", operation->name, space, strerror(-ret));
-		wrong = ret ? operation->check_refused(self) : operation->check_done(self);
-		EXPECT_EQ(NULL, wrong)
-			TH_LOG("%s, after %u bytes, %s: %s", operation->name, space,
-			       ret ? "refused" : "done", wrong);
+		check_attempt(_metadata, self, operation, ret, when);
+		if (!ret)
+			break;
+		refused++;
+		bytes += bytes < 512 ? 32 : bytes / 16;
 	}
-	EXPECT_LT(1, refused);
-	TH_LOG("%s: refused until there were %u bytes", operation->name, space - 32);
+	TH_LOG("%s: with %u bytes, %u times refused before", operation->name, bytes, refused);
+}
+
+static void without_memory(struct __test_metadata *_metadata, self_t *self,
+			   const struct operation *operation)
+{
+	without_one(_metadata, self, operation);
+	without_any(_metadata, self, operation);
 }
 
 /* --- mediated devices ---------------------------------------------------- */
@@ -684,6 +704,16 @@ TEST_F(faults, open_and_close)
 
 /* --- interrupts ---------------------------------------------------------- */
 
+/*
+ * When allocating fails twice, with the way to the first page made by half, that
+ * half stays, and iopt_release_pages() warns.
+ */
+static void spare_iommufd(struct __test_metadata *_metadata, bool cdev)
+{
+	if (cdev)
+		ASSERT_EQ(0, spare("pages_to_xarray"));
+}
+
 static int do_aqic(self_t *self)
 {
 	int ret = ap_aqic(&self->guest.vmm, self->apqn,
@@ -777,6 +807,7 @@ static int undo_unmap(self_t *self)
 TEST_F(faults, interrupts)
 {
 	GUEST_UP(&self->guest, .cdev = variant->cdev);
+	spare_iommufd(_metadata, variant->cdev);
 	self->apqn = self->guest.apqn;
 	without_memory(_metadata, self, &(struct operation){
 		.name = "AQIC, enable", .act = do_aqic, .undo = undo_aqic,
@@ -804,6 +835,7 @@ TEST_F(faults, interrupts)
 TEST_F(faults, without_memory_is_busy)
 {
 	GUEST_UP(&self->guest, .cdev = variant->cdev);
+	spare_iommufd(_metadata, variant->cdev);
 	self->apqn = self->guest.apqn;
 	without_memory(_metadata, self, &(struct operation){
 		.name = "AQIC, enable", .act = do_aqic_or_busy,
@@ -1084,11 +1116,6 @@ TEST_F(faults, migration)
 		.act = read_on, .check_refused = all_is_read,
 		.check_done = all_is_read, .also = { -EFAULT },
 	});
-	without_any_memory(_metadata, self, &(struct operation){
-		.name = "reading in PRE_COPY", .prepare = prepare_pre_copy,
-		.act = read_on, .check_refused = all_is_read,
-		.check_done = all_is_read,
-	});
 	ASSERT_EQ(0, migrate_running(self));
 	ASSERT_EQ(0, ap_enable_irq(&self->guest.vmm, self->apqn, ISC, GUEST_NIB, &result));
 	without_memory(_metadata, self, &(struct operation){
@@ -1234,12 +1261,7 @@ TEST_F(faults, now_and_then)
 	char text[4096], number[8];
 
 	GUEST_UP(guest, .cdev = variant->cdev);
-	/*
-	 * When it fails twice, with the way to the first page made by half,
-	 * that half stays, and iopt_release_pages() warns.
-	 */
-	if (variant->cdev)
-		ASSERT_EQ(0, spare("pages_to_xarray"));
+	spare_iommufd(_metadata, variant->cdev);
 	snprintf(number, sizeof(number), "%u", APQI(guest->apqn));
 	debugfs_write(FAILSLAB, "probability", "%lu", 10);
 	debugfs_write(FAIL_PAGE, "probability", "%lu", 10);
