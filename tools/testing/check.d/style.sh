@@ -122,6 +122,11 @@ rules_check() {
 		echo "unfinished"
 		bad=1
 	fi
+	# Git counts no lines in what is not text. An archive of the project has no .git.
+	if git diff --numstat "$(git hash-object -t tree /dev/null)" 2>/dev/null | grep '^-	-	'; then
+		echo "not text"
+		bad=1
+	fi
 	return $bad
 }
 
