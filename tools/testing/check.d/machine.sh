@@ -24,6 +24,7 @@ machine_jobs() {
 	host_test machine/sie-cpu-reset sietest --cpus=2 -- ./inside reset=1
 	job 10 8 machine/sie-and-monitor -- in_share sietest machine/sie-and-monitor \
 		"$MACHINE_DIR/tests/monitor"
+	host_test machine/large-pages "$MACHINE_DIR/tests/hugepages" --mem=7G -- ./inside
 	host_test machine/configuring "$MACHINE_DIR/tests/configure" --ap=cca:4,accel:5@4,6 -- ./inside
 	job 10 30 machine/snapshots -- in_share sietest machine/snapshots \
 		"$MACHINE_DIR/tests/migration/run"

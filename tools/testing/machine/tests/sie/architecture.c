@@ -317,20 +317,6 @@ void test_program_interruptions(void)
 	}
 }
 
-/*
- * Runs the guest until the host has a fault of it, which ends SIE without an
- * interception. So do the host's own interruptions, before or instead of it.
- */
-static unsigned int run_until_fault(void)
-{
-	unsigned int code = 0, tries;
-
-	current->thread.gmap_int_code = 0;
-	for (tries = 0; !code && !current->thread.gmap_int_code && tries < 1000; tries++)
-		code = run(10 * NSEC_PER_MSEC);
-	return code;
-}
-
 /* MOVE PAGE between pages that the host does not have */
 void test_partial_execution(void)
 {
@@ -426,7 +412,7 @@ static void interlock(const char *code, u16 ipa, u32 eca, const u64 *registers)
 	new_guest();
 	put_code(code, 4);
 	memcpy(guest + CODE + 4, DIAG, 4);
-	memcpy(gprs, registers, 5 * sizeof(*registers));
+	memcpy(gprs, registers, 6 * sizeof(*registers));
 	memset(areas, 0, PAGE_SIZE);
 	block->scaol = virt_to_phys(areas);
 	block->eca = eca;
@@ -457,10 +443,11 @@ static void interlock(const char *code, u16 ipa, u32 eca, const u64 *registers)
 
 void test_interlock(void)
 {
-	static const u64 ipte[] = { 0, PAGE_TABLE, 0x1000, 0, 0 };
+	static const u64 ipte[] = { 0, PAGE_TABLE, 0x1000, 0, 0, 0 };
 	/* The second entry of a segment table at the same place */
-	static const u64 idte[] = { 0, PAGE_TABLE, 1 << 20, 0, 0 };
-	static const u64 cspg[] = { 0, 0, 0x5000, 0x6000, PAGE_TABLE + 8 };
+	static const u64 idte[] = { 0, PAGE_TABLE, 1 << 20, 0, 0, 0 };
+	static const u64 cspg[] = { 0, 0, 0x5000, 0x6000, PAGE_TABLE + 8, 0 };
+	static const u64 crdte[] = { 0, 0, 0x5000, 0x6000, PAGE_TABLE, 0x1000 };
 	unsigned int i;
 
 	SAME(sclp.has_siif, true);
@@ -471,5 +458,7 @@ void test_interlock(void)
 		interlock("\xb2\x21\x00\x12", 0xb221, eca, ipte);
 		interlock("\xb9\x8e\x00\x12", 0xb98e, eca, idte);
 		interlock("\xb9\x8a\x00\x24", 0xb98a, eca, cspg);
+		/* crdte %r2,%r0,%r4 */
+		interlock("\xb9\x8f\x00\x24", 0xb98f, eca, crdte);
 	}
 }

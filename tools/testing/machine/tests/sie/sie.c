@@ -18,6 +18,7 @@
 #include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <asm/access-regs.h>
@@ -26,6 +27,7 @@
 #include <linux/fpu.h>
 #include <asm/kvm_host_types.h>
 #include <asm/lowcore.h>
+#include <asm/pgtable.h>
 
 #include "sie.h"
 
@@ -134,6 +136,13 @@ void set_host_pte(unsigned long page, u64 pte)
 	block->ihcpu = 0xffff;
 }
 
+/* The same for all of its storage, instead of the page table */
+void set_host_segment(u64 entry)
+{
+	host_segments[0] = entry;
+	block->ihcpu = 0xffff;
+}
+
 void put_code(const char *code, size_t length)
 {
 	memcpy(guest + CODE, code, length);
@@ -188,6 +197,20 @@ unsigned int run_on(void)
 		if (code)
 			break;
 	}
+	return code;
+}
+
+/*
+ * Runs the guest until the host has a fault of it, which ends SIE without an
+ * interception. So do the host's own interruptions, before or instead of it.
+ */
+unsigned int run_until_fault(void)
+{
+	unsigned int code = 0, tries;
+
+	current->thread.gmap_int_code = 0;
+	for (tries = 0; !code && !current->thread.gmap_int_code && tries < 1000; tries++)
+		code = run(10 * NSEC_PER_MSEC);
 	return code;
 }
 
@@ -429,6 +452,59 @@ static void test_translation(void)
 	gprs[2] = DATA;
 	SAME(run_on(), ICPT_INST);
 	SAME(gprs[1], 3);
+}
+
+/*
+ * A guest looks at a page before and after @instruction, which changes its entry. It
+ * has the exception @code then, or finds what is in the other page without one.
+ */
+static void look_twice(const char *instruction, u64 r4, u64 r5, unsigned int code)
+{
+	const unsigned long second = SZ_1M + DATA;
+	u64 *segments = (u64 *)(guest + SEGMENT_TABLE);
+	u64 *pages = (u64 *)(guest + PAGE_TABLE);
+	unsigned int i;
+
+	new_guest();
+	CODE_IS("\xe3\x10\x60\x00\x00\x04....\xe3\x70\x60\x00\x00\x04" DIAG);
+	memcpy(guest + CODE + 6, instruction, 4);
+	for (i = 0; i < 2048; i++)
+		segments[i] = _SEGMENT_ENTRY_INVALID;
+	for (i = 0; i < 256; i++)
+		pages[i] = i * PAGE_SIZE;
+	segments[0] = PAGE_TABLE;
+	/* What is tried, beside what the guest itself is in */
+	segments[1] = PAGE_TABLE + SZ_2K;
+	memcpy(guest + PAGE_TABLE + SZ_2K, pages, SZ_2K);
+	*(u64 *)(guest + DATA) = 1;
+	*(u64 *)(guest + OTHER_DATA) = 2;
+	block->gcr[1] = SEGMENT_TABLE | _ASCE_TYPE_SEGMENT | _ASCE_TABLE_LENGTH;
+	block->gpsw.mask |= PSW_MASK_DAT;
+	gprs[2] = DATA;
+	gprs[3] = OTHER_DATA;
+	gprs[4] = r4;
+	gprs[5] = r5;
+	gprs[6] = second;
+	SAME(run_on(), code ? ICPT_WAIT : ICPT_INST);
+	SAME(*(u16 *)(guest + PGM_CODE), code);
+	SAME(gprs[1], 1);
+	SAME(gprs[7], code ? 0 : 2);
+}
+
+/* What a guest's own instructions change is seen by the next one. */
+static void test_invalidation(void)
+{
+	const u64 table = PAGE_TABLE + SZ_2K, entry = table + DATA / PAGE_SIZE * 8;
+
+	/* ipte %r4,%r6; ipte %r4,%r6,0,1; idte %r4,%r0,%r5; idte %r4,%r0,%r5,1 */
+	look_twice("\xb2\x21\x00\x46", table, 0, 0x11);
+	look_twice("\xb2\x21\x01\x46", table, 0, 0x11);
+	look_twice("\xb9\x8e\x00\x45", SEGMENT_TABLE, SZ_1M, 0x10);
+	look_twice("\xb9\x8e\x01\x45", SEGMENT_TABLE, SZ_1M, 0x10);
+	/* cspg %r2,%r4; crdte %r2,%r0,%r4; crdte %r2,%r0,%r4,1 */
+	look_twice("\xb9\x8a\x00\x24", entry | 1, 0, 0);
+	look_twice("\xb9\x8f\x00\x24", table | CRDTE_DTT_PAGE, SZ_1M + DATA, 0);
+	look_twice("\xb9\x8f\x01\x24", table | CRDTE_DTT_PAGE, SZ_1M + DATA, 0);
 }
 
 /* Stores into a page of the lowcore with low-address protection in @cr0 */
@@ -712,6 +788,7 @@ static int __init sie_instruction_init(void)
 		{ "the guest's storage limit", test_limit },
 		{ "storage keys and page states", test_keys },
 		{ "translations that are kept", test_translation },
+		{ "translations that the guest changes", test_invalidation },
 		{ "the lowcore", test_lowcore },
 		{ "timers", test_timers },
 		{ "specification exceptions", test_specification_exceptions },
@@ -720,6 +797,11 @@ static int __init sie_instruction_init(void)
 		{ "partial execution of MOVE PAGE", test_partial_execution },
 		{ "host faults under interruptions", test_fault_of_interruption },
 		{ "the interlock of table updates", test_interlock },
+		{ "large pages of guests", test_large_pages },
+		{ "large pages of the host", test_large_host_page },
+		{ "storage keys of many blocks", test_multiple_block_sske },
+		{ "frame management", test_pfmf },
+		{ "replacing entries of tables", test_crdte },
 		{ "access registers of guests", test_access_registers_of_guests },
 		{ "access registers of the host", test_access_registers_of_host },
 		{ "random guests", test_random_guests },

@@ -46,12 +46,14 @@ void new_guest(void);
 bool new_tables_guest(void);
 void end_tables_guest(void);
 void set_host_pte(unsigned long page, u64 pte);
+void set_host_segment(u64 entry);
 void put_code(const char *code, size_t length);
 
 #define CODE_IS(string) put_code(string, sizeof(string) - 1)
 
 unsigned int run(unsigned long limit);
 unsigned int run_on(void);
+unsigned int run_until_fault(void);
 
 void test_timers(void);
 void test_specification_exceptions(void);
@@ -60,6 +62,11 @@ void test_program_interruptions(void);
 void test_partial_execution(void);
 void test_fault_of_interruption(void);
 void test_interlock(void);
+void test_large_pages(void);
+void test_large_host_page(void);
+void test_multiple_block_sske(void);
+void test_pfmf(void);
+void test_crdte(void);
 void test_reset(void);
 
 void test_access_registers_of_guests(void);

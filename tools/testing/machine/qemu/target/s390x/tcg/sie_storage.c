@@ -101,6 +101,9 @@ static uint8_t real_key(CPUS390XState *env, const SIEPage *page)
 /* References and changes from now on are seen by whoever asks next. */
 static void set_real_key(CPUS390XState *env, const SIEPage *page, uint8_t key)
 {
+    if (real_key(env, page) == key) {
+        return;
+    }
     s390_skeys_set(storage_keys(env), page->frame, 1, &key);
     tlb_flush_all_cpus_synced(env_cpu(env));
 }
