@@ -184,7 +184,7 @@ patches_kunit() {
 # kselftest has as comments.
 patches_kselftest() {
 	"${RUN[@]}" --kernel="$1/kernel" --module="$1/kernel/drivers/s390/crypto/vfio_ap/vfio_ap.ko" \
-		--cpus="$2" --share="$1/share" --emulator-arg=-global \
+		--cpus="$2" --append=kvm.nested=1 --share="$1/share" --emulator-arg=-global \
 		--emulator-arg=ap-bridge.max-domain-id=200 --timeout=7200 --no-stdin -- \
 		./run_kselftest.sh 2>&1 | awk '
 		/^(# )?1\.\.[0-9]+/ {

@@ -107,7 +107,8 @@ share_selftests() {
 # usual one.
 selftests_of() {
 	local part=$1 where=$2 driver=$3 LINUX=$5 kernel=${6#-} left=("${@:7}") limit=1800
-	local options=("--cpus=$4" "--linux=$5") dir status name line
+	# Some guests of kvmlock have a guest.
+	local options=("--cpus=$4" "--linux=$5" --append=kvm.nested=1) dir status name line
 	[[ -z $kernel ]] || {
 		options+=("--kernel=$kernel" --env=VFIO_AP_TIMEOUT_FACTOR=4)
 		limit=7200

@@ -8,6 +8,7 @@
  */
 #include "lib/test.h"
 #include "lib/hold.h"
+#include "lib/nested.h"
 
 #define ISC		3
 /* One change of a guest's matrix, while others take its kvm->lock for 1 ms each. */
@@ -506,6 +507,7 @@ FIXTURE(reclaimed)
 FIXTURE_VARIANT(reclaimed)
 {
 	bool vanishes;	/* with its adapter, instead of being unbound */
+	bool nested;	/* who must not have it is a guest of the guest */
 };
 
 FIXTURE_VARIANT_ADD(reclaimed, unbound)
@@ -516,6 +518,26 @@ FIXTURE_VARIANT_ADD(reclaimed, adapter_vanishes)
 {
 	.vanishes = true,
 };
+
+FIXTURE_VARIANT_ADD(reclaimed, unbound_nested)
+{
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(reclaimed, adapter_vanishes_nested)
+{
+	.vanishes = true,
+	.nested = true,
+};
+
+/* Can guests have guests? */
+static bool kvm_is_nested(void)
+{
+	char text[8] = "";
+
+	sysfs_read("/sys/module/kvm/parameters/nested", text, sizeof(text));
+	return atoi(text);
+}
 
 static int write_override(uint16_t apqn, const char *driver)
 {
@@ -541,6 +563,8 @@ FIXTURE_SETUP(reclaimed)
 		test_skip(_metadata, "needs aphw, the emulated host's tool");
 	if (!path_exists(AP_BUS "/drivers/" HOST_DRIVER))
 		test_skip(_metadata, "the host's own driver is not there");
+	if (variant->nested && !kvm_is_nested())
+		test_skip(_metadata, "kvm was loaded without nested=1");
 	mask_format(mask, all);
 	ASSERT_EQ(0, sysfs_write(AP_BUS "/aqmask", all));
 	ASSERT_EQ(0, sysfs_write(AP_BUS "/apmask", all));
@@ -552,7 +576,7 @@ FIXTURE_SETUP(reclaimed)
 	ASSERT_EQ(0, bus_rescan());
 	queue_settle(apqn);
 
-	GUEST_UP(guest, .no_device = true);
+	GUEST_UP(guest, .no_device = true, .vmm.nested = variant->nested);
 	guest->apqn = apqn;
 	ASSERT_EQ(0, mdev_create(guest->uuid));
 	/*
@@ -595,26 +619,38 @@ static bool host_has_it(void *data)
 
 struct watcher {
 	struct guest *guest;
+	bool nested;
 	bool stop;
 	unsigned int seen;	/* how often it was the host's */
 	unsigned int wrong;	/* and the guest had it all the same */
 };
 
+/* What whoever is watched gets for an answer, or a negative errno */
+static int watched_response(struct watcher *watcher)
+{
+	struct guest *guest = watcher->guest;
+	struct ap_result result;
+
+	if (watcher->nested)
+		return nested_look(&guest->vmm, hang_ms);
+	return ap_tapq(&guest->vmm, guest->apqn, &result) ?: (int)result.rc;
+}
+
 static void *watch(void *data)
 {
 	struct watcher *watcher = data;
 	struct guest *guest = watcher->guest;
-	struct ap_result result;
 
 	while (!__atomic_load_n(&watcher->stop, __ATOMIC_SEQ_CST)) {
 		bool before = host_has_it(guest);
+		int rc = watched_response(watcher);
 
-		if (ap_tapq(&guest->vmm, guest->apqn, &result))
+		if (rc < 0)
 			break;
 		if (!before || !host_has_it(guest))
 			continue;
 		watcher->seen++;
-		watcher->wrong += result.rc != AP_RC_NOT_AVAILABLE;
+		watcher->wrong += rc != AP_RC_NOT_AVAILABLE;
 	}
 	return NULL;
 }
@@ -627,12 +663,17 @@ static int give_to_host(struct guest *guest)
 TEST_F(reclaimed, guest_does_not_have_it)
 {
 	struct guest *guest = &self->guest;
-	struct watcher watcher = { .guest = guest };
+	struct watcher watcher = { .guest = guest, .nested = variant->nested };
 	struct ap_result result;
 	char text[4097] = "";
 	struct held held;
 	pthread_t thread;
 
+	if (variant->nested) {
+		ASSERT_OK(nested_start(&guest->vmm, 0, guest->apqn), guest->vmm.error);
+		/* It does have the queue as yet. */
+		ASSERT_EQ(AP_RC_NORMAL, nested_look(&guest->vmm, hang_ms));
+	}
 	hold_up(_metadata, &held, guest, NULL);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, watch, &watcher));
 	if (variant->vanishes)
@@ -653,6 +694,8 @@ TEST_F(reclaimed, guest_does_not_have_it)
 	sleep_ms(200);
 	__atomic_store_n(&watcher.stop, true, __ATOMIC_SEQ_CST);
 	pthread_join(thread, NULL);
+	if (variant->nested)
+		ASSERT_OK(nested_stop(&guest->vmm, 0), guest->vmm.error);
 	EXPECT_LT(0, watcher.seen);
 	EXPECT_EQ(0, watcher.wrong);
 	EXPECT_TRUE(guest_lost_queue(guest));

@@ -55,6 +55,8 @@
 #define MB_IO_ENTRIES		16
 #define MB_LOOP_GR		0x300	/* GR 0 to 13 after each round of a loop */
 #define MB_TOD			0x370	/* clock before and after the marks */
+#define MB_SIE			0x400	/* behind it, of who has a guest: nested.h */
+#define MB_SIE_SIZE		0x200
 
 /* MB_PGM for interruptions that nobody asked for. */
 #define GUEST_PGM_EXTERNAL	0x10000

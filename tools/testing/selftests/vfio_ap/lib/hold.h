@@ -5,7 +5,10 @@
  *
  * KVM copies a guest's clock from the monitor's memory with kvm->lock held. If the page
  * is missing, and userfaultfd is asked before it is there, the copy takes until the test
- * provides the page.
+ * provides the page. It is the upper part of the clock, which can only be 0. Setting the
+ * rest is another matter: with preemption off, it waits for CPUs that run a guest's guest
+ * to leave it (__kvm_s390_set_tod_clock(), exit_sie()), and those may be waiting for their
+ * turn on the same CPU (do_vsie_run(), kvm_xfer_to_guest_mode_handle_work()).
  */
 #ifndef VFIO_AP_SELFTEST_HOLD_H
 #define VFIO_AP_SELFTEST_HOLD_H
@@ -67,7 +70,7 @@ static inline int set_clock_from(struct guest *guest, const void *page)
 {
 	struct kvm_device_attr attr = {
 		.group = KVM_S390_VM_TOD,
-		.attr = KVM_S390_VM_TOD_LOW,
+		.attr = KVM_S390_VM_TOD_HIGH,
 		.addr = (uintptr_t)page,
 	};
 

@@ -98,6 +98,18 @@ static int set_cpu_model(struct vmm *vmm, const struct vmm_config *config)
 			&processor, "CPU_PROCESSOR");
 }
 
+/* All that KVM has for guests of guests */
+static int set_nested(struct vmm *vmm)
+{
+	struct kvm_s390_vm_cpu_feat features;
+	int ret;
+
+	ret = attr_get(vmm, KVM_S390_VM_CPU_MODEL, KVM_S390_VM_CPU_MACHINE_FEAT,
+		       &features, "CPU_MACHINE_FEAT");
+	return ret ?: attr_set(vmm, KVM_S390_VM_CPU_MODEL, KVM_S390_VM_CPU_PROCESSOR_FEAT,
+			       &features, "CPU_PROCESSOR_FEAT");
+}
+
 int vmm_set_apie(struct vmm *vmm, bool on)
 {
 	if (on)
@@ -215,6 +227,11 @@ int vmm_create(struct vmm *vmm, const struct vmm_config *config)
 	ret = set_cpu_model(vmm, config);
 	if (ret)
 		goto destroy;
+	if (config->nested) {
+		ret = set_nested(vmm);
+		if (ret)
+			goto destroy;
+	}
 	if (!config->no_ap) {
 		ret = vmm_set_apie(vmm, true);
 		if (ret)

@@ -41,6 +41,7 @@ struct vmm_config {
 	bool no_apqci;		/* CPU model without facility 12 */
 	bool no_apft;		/* CPU model without facility 15 */
 	bool no_aqic;		/* CPU model without facility 65 */
+	bool nested;		/* with SIE; takes a kvm that was loaded with nested=1 */
 };
 
 struct vmm {
