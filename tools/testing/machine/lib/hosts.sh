@@ -68,6 +68,12 @@ end_host() {
 	unset "HOST[$1]"
 }
 
+# listening PORT: prints a condition for a host's shell, whether somebody listens there. A
+# guest's emulator has its monitor before it does.
+listening() {
+	printf "grep -qE ':%04X [0-9A-F]+:[0-9A-F]+ 0A ' /proc/net/tcp /proc/net/tcp6" "$1"
+}
+
 # kill_host N: the emulator, as if the machine had lost its power.
 kill_host() {
 	local pid
